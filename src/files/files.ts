@@ -1,0 +1,60 @@
+import type { InvalidationState, Lookup } from '../cache/lookup.ts';
+import type { Inspection } from '../cache/inspect.ts';
+import type { Attributes, FileInfo, FileMeta, FilePatch, NewFile } from './records.ts';
+import type { WriteCondition } from './store.ts';
+
+export interface ReadOptions {
+  /** Stops this caller's wait; the shared load goes on for the others. */
+  readonly signal?: AbortSignal;
+}
+
+/** A committed write, and whether every cache has heard of it. */
+export interface Written<R> {
+  readonly record: R;
+  readonly version: number;
+  readonly invalidation: InvalidationState;
+}
+
+/** What to forget: any mix of the three. */
+export interface FileTargets {
+  readonly ids?: readonly string[];
+  readonly tags?: readonly string[];
+  readonly all?: boolean;
+}
+
+/** Reads of one kind of record (`info` or `meta`) through both tiers. */
+export interface FileReads<R> {
+  /** The record, or `null` if there is no such file. @throws {ForebayError} when nobody could say. */
+  get(id: string, options?: ReadOptions): Promise<R | null>;
+  /** The whole story: which tier answered, age, TTL left, raw JSON. Never rejects for a failed load. */
+  lookup(id: string, options?: ReadOptions): Promise<Lookup<R>>;
+  /** Many at once, with one MGET and one query; in the order asked. */
+  lookupMany(ids: readonly string[], options?: ReadOptions): Promise<Lookup<R>[]>;
+  /** As `get`, for many; `null` for each id without a record. */
+  getMany(ids: readonly string[], options?: ReadOptions): Promise<Map<string, R | null>>;
+  /** Process memory only, no I/O: `undefined` when it does not know, `null` when it knows there is none. */
+  peek(id: string): R | null | undefined;
+  /** What each tier holds of this id, without loading. */
+  inspect(id: string): Promise<Inspection>;
+}
+
+/** File records through the cache. */
+export interface Files extends FileReads<FileInfo> {
+  readonly meta: FileReads<FileMeta> & {
+    /** @throws {ForebayError} `NOT_FOUND`, `VERSION_MISMATCH`, `INPUT_INVALID` */
+    put(id: string, attributes: Attributes, condition?: WriteCondition): Promise<Written<FileMeta>>;
+  };
+  /** @throws {ForebayError} `FILE_EXISTS`, `INPUT_INVALID` */
+  create(file: NewFile): Promise<Written<FileInfo>>;
+  /** @throws {ForebayError} `NOT_FOUND`, `VERSION_MISMATCH`, `INPUT_INVALID` */
+  update(id: string, patch: FilePatch, condition?: WriteCondition): Promise<Written<FileInfo>>;
+  /** Whether there was such a file. @throws {ForebayError} `VERSION_MISMATCH` */
+  delete(id: string, condition?: WriteCondition): Promise<{ readonly existed: boolean; readonly invalidation: InvalidationState }>;
+  /** Everyone forgets; entries whose refresh fails may not be served either. */
+  invalidate(targets: FileTargets): Promise<{ readonly invalidation: InvalidationState }>;
+  /** Loads the records into both tiers ahead of demand. */
+  warm(
+    ids: readonly string[],
+    options?: ReadOptions,
+  ): Promise<{ readonly loaded: number; readonly absent: number; readonly failed: number }>;
+}
