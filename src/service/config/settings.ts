@@ -1,0 +1,156 @@
+import { isIP } from 'node:net';
+import type { Kind } from './kinds.ts';
+import { duration, durationOr, integer, oneOf, optionalText, proxies, size, text, url, yesNo } from './kinds.ts';
+
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const MINUTE_MS = 60_000;
+
+/** One setting: all that flags, variables, the file, help and the documentation know of it. */
+export interface Setting<T> extends Kind<T> {
+  readonly description: string;
+  readonly defaultValue: T;
+  /** What `defaultValue` means, where the value does not say it. */
+  readonly defaultText?: string;
+  /** `value`: never shown; `url`: the password inside is hidden. */
+  readonly secret?: 'value' | 'url';
+  /** Under which heading the documentation lists it. */
+  readonly group: 'Service' | 'Storage' | 'Cache' | 'HTTP limits' | 'Logs';
+}
+
+const setting = <T>(
+  group: Setting<T>['group'],
+  description: string,
+  kind: Kind<T>,
+  defaultValue: T,
+  extra: Pick<Setting<T>, 'secret' | 'defaultText'> = {},
+): Setting<T> => Object.freeze({ ...kind, group, description, defaultValue, ...extra });
+
+const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
+const PATH = 'a path';
+const isPath = (path: string): boolean => path !== '' && !path.includes('\0');
+
+/**
+ * Every setting. The key is its name in the file; the flag and the variable follow from it: `bodyLimitBytes` is
+ * `--body-limit-bytes` and `FOREBAY_BODY_LIMIT_BYTES`.
+ */
+export const settings = Object.freeze({
+  host: setting(
+    'Service',
+    'Address to listen on. With one that others can reach, set a token too.',
+    text('an IP address or a host name', 'HOST', (host) => isIP(host) !== 0 || HOST.test(host)),
+    '127.0.0.1',
+  ),
+  port: setting('Service', 'Port to listen on; 0 takes any free one.', integer(0, 65_535), 7070),
+  token: setting(
+    'Service',
+    'Bearer token that writes and cache administration must carry. Without one they are open to everyone who can connect.',
+    optionalText('16 to 512 visible ASCII characters', 'TOKEN', (token) => /^[\x21-\x7e]{16,512}$/.test(token)),
+    null,
+    { secret: 'value', defaultText: 'none' },
+  ),
+  tokenFile: setting(
+    'Service',
+    'File that holds the token, instead of giving it itself; white space around it is dropped.',
+    optionalText(PATH, 'FILE', isPath),
+    null,
+    { defaultText: 'none' },
+  ),
+  trustProxy: setting('Service', 'Proxies whose `X-Forwarded-For` is believed for the client address in the logs.', proxies(), false),
+
+  data: setting('Storage', 'Folder of the embedded database and Redis; made if missing.', text(PATH, 'DIR', isPath), '.forebay'),
+  databaseUrl: setting(
+    'Storage',
+    'Postgres to use. `embedded` runs one inside the process, with its files in the data folder.',
+    url('"embedded" or a URL such as postgres://user:password@host:5432/name', ['postgres:', 'postgresql:'], ['embedded']),
+    'embedded',
+    { secret: 'url' },
+  ),
+  databaseConnections: setting('Storage', 'Connections to Postgres at most.', integer(1, 500), 10),
+  redisUrl: setting(
+    'Storage',
+    'Redis to use. `embedded` starts a private redis-server; `none` runs without.',
+    url(
+      '"embedded", "none", redis://host:6379, rediss://host:6379 or unix:/path/redis.sock',
+      ['redis:', 'rediss:'],
+      ['embedded', 'none'],
+      true,
+    ),
+    'embedded',
+    { secret: 'url' },
+  ),
+  redisMaxBytes: setting('Storage', 'Memory limit (`maxmemory`) of the embedded Redis.', size(4 * MIB, 1024 * GIB), 256 * MIB),
+  index: setting('Storage', 'Folder to index before serving.', optionalText(PATH, 'DIR', isPath), null, { defaultText: 'none' }),
+  hash: setting('Storage', "Whether indexing reads every file to compute its content's SHA-256.", yesNo(), false),
+
+  keyPrefix: setting(
+    'Cache',
+    'Put before every key in Redis, so that several services can share one.',
+    text('up to 64 letters, digits and the characters _ . : -', 'TEXT', (prefix) => /^[\w.:-]{0,64}$/.test(prefix)),
+    '',
+    { defaultText: 'empty' },
+  ),
+  localMaxEntries: setting('Cache', 'Entries kept in process memory at most; 0 keeps none.', integer(0, 100_000_000), 50_000),
+  localMaxBytes: setting('Cache', 'Process memory for entries at most.', size(0, 1024 * GIB), 64 * MIB),
+  localPolicy: setting('Cache', 'Which entry makes room when process memory is full.', oneOf(['s3fifo', 'lru']), 's3fifo'),
+  fixedTtlMs: setting(
+    'Cache',
+    'Lifetime of entries. `adaptive` chooses by size, frequency and age since the last change.',
+    durationOr('adaptive', 1, 30 * 24 * 60 * MINUTE_MS),
+    'adaptive',
+  ),
+  redisBudgetMs: setting('Cache', 'How long one read waits for Redis before it asks the database.', duration(1, 10_000), 50),
+  maxConcurrentLoads: setting(
+    'Cache',
+    'Database loads in flight at once at most; more wait, and past the queue are refused.',
+    integer(1, 10_000),
+    64,
+  ),
+
+  bodyLimitBytes: setting('HTTP limits', 'Largest request body.', size(64 * KIB, 64 * MIB), MIB),
+  maxConnections: setting('HTTP limits', 'Open client connections at most; more are closed at once.', integer(1, 1_000_000), 10_000),
+  requestTimeoutMs: setting('HTTP limits', 'Time for a client to send a whole request.', duration(1_000, 60 * MINUTE_MS), 30_000),
+  handlerTimeoutMs: setting(
+    'HTTP limits',
+    'Time to answer a request; past it the client gets a 503.',
+    duration(100, 60 * MINUTE_MS),
+    30_000,
+  ),
+  keepAliveTimeoutMs: setting(
+    'HTTP limits',
+    'How long an idle connection is kept. Keep it above that of a load balancer in front.',
+    duration(1_000, 60 * MINUTE_MS),
+    72_000,
+  ),
+  shutdownTimeoutMs: setting(
+    'HTTP limits',
+    'How long closing waits for requests in flight before it cuts them off.',
+    duration(0, 60 * MINUTE_MS),
+    10_000,
+  ),
+
+  logLevel: setting('Logs', 'Least level that is logged.', oneOf(['debug', 'info', 'warn', 'error', 'silent']), 'info'),
+  logFormat: setting('Logs', '`auto` is pretty on a terminal and JSON elsewhere.', oneOf(['auto', 'pretty', 'json']), 'auto'),
+  logRequests: setting(
+    'Logs',
+    'Which requests get a line: `failed` are those answered with a status of 400 or above.',
+    oneOf(['all', 'failed', 'none']),
+    'all',
+  ),
+});
+
+export type SettingName = keyof typeof settings;
+
+/** The effective value of every setting. */
+export type Settings = { readonly [N in SettingName]: (typeof settings)[N] extends Setting<infer T> ? T : never };
+
+export const settingNames = Object.freeze(Object.keys(settings) as SettingName[]);
+
+const words = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`);
+
+/** `bodyLimitBytes` -> `FOREBAY_BODY_LIMIT_BYTES`. */
+export const envNameOf = (name: string): string => `FOREBAY_${words(name).toUpperCase()}`;
+
+/** `bodyLimitBytes` -> `--body-limit-bytes`. */
+export const flagOf = (name: string): string => `--${words(name).toLowerCase().replaceAll('_', '-')}`;
