@@ -33,3 +33,59 @@ export interface FileStore {
   /** Asks the database for nothing, to see that it answers. */
   ping(call?: StoreCall): Promise<void>;
 }
+
+/** A file as the indexer found it. */
+export interface IndexedFile {
+  readonly id: FileId;
+  readonly name: string;
+  readonly path: string;
+  /** The exact path in base64, only where it is not valid UTF-8. */
+  readonly pathBytes?: string;
+  readonly size: number;
+  readonly mimeType: string;
+  readonly ownerId: string;
+  readonly sha256?: string;
+  readonly tags: readonly string[];
+  /** RFC 3339, UTC, milliseconds. */
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  /** The file's own time of change in microseconds (RFC 3339, UTC): with the size, what tells a changed file from an unchanged one. */
+  readonly modifiedAt: string;
+}
+
+/** What a batch did. */
+export interface BulkOutcome {
+  readonly inserted: readonly FileId[];
+  readonly changed: readonly FileId[];
+  /** How many were as the store had them, and were not written. */
+  readonly unchanged: number;
+}
+
+/** Where a listing goes on. */
+export interface PathCursor {
+  readonly path: string;
+  readonly id: FileId;
+}
+
+/** A record as a listing shows it. */
+export interface PathEntry extends PathCursor {
+  readonly pathBytes?: string;
+}
+
+/**
+ * The source of truth for files, as indexing needs it. Batches are one statement each.
+ *
+ * Every method rejects with `ForebayError` `DATABASE_UNAVAILABLE` when the database does not answer.
+ */
+export interface FileBulkStore {
+  /**
+   * Makes the records that are missing, and changes those whose size, time of change or (where given) SHA-256 differ. A change touches only
+   * what comes from the file's content: size, SHA-256 and times; owner, tags, media type, name and path stay as they are.
+   * Each id at most once per batch; at most a few thousand files.
+   */
+  upsertIndexed(files: readonly IndexedFile[], call?: StoreCall): Promise<BulkOutcome>;
+  /** Records whose path begins with `prefix`, in a stable order, from after `after` on; `prefix` ends with a slash. */
+  listBelow(prefix: string, options: { readonly after?: PathCursor; readonly limit: number } & StoreCall): Promise<PathEntry[]>;
+  /** Deletes records with their attributes; gives the ids that were there. */
+  deleteMany(ids: readonly FileId[], call?: StoreCall): Promise<FileId[]>;
+}

@@ -1,5 +1,5 @@
-import pg from 'pg';
-import type { PoolClient } from 'pg';
+import { Client, Pool, types as pgTypes } from 'pg';
+import type { CustomTypesConfig, PoolClient, PoolConfig, QueryConfig } from 'pg';
 import { ForebayError } from '../core/errors.ts';
 import { abortable } from './abortable.ts';
 import type { Database, PoolStats, QueryCall, Queryable, ResolvedDatabaseOptions } from './database.ts';
@@ -13,22 +13,27 @@ const MAX_CANCELS = 4;
 /** How much longer than the server's time limit the client waits before it takes the server for frozen. */
 const FROZEN_AFTER_MS = 2_000;
 
-const types: pg.CustomTypesConfig = {
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') => {
-    if (oid === INT8) return safeInteger;
-    if (oid === TIMESTAMPTZ) return isoTimestamp;
-    return format === 'binary' ? pg.types.getTypeParser(oid, 'binary') : pg.types.getTypeParser(oid, 'text');
-  }) as pg.CustomTypesConfig['getTypeParser'],
+/** The driver's types know its own numbers only; the two of ours are compared as plain ones. */
+const ours = new Map<number, (text: string) => unknown>([
+  [INT8, safeInteger],
+  [TIMESTAMPTZ, isoTimestamp],
+]);
+const types: CustomTypesConfig = {
+  getTypeParser: ((oid, format) =>
+    ours.get(oid) ??
+    (format === 'binary'
+      ? pgTypes.getTypeParser(oid, 'binary')
+      : pgTypes.getTypeParser(oid, 'text'))) as CustomTypesConfig['getTypeParser'],
 };
 
 /** `query_timeout` is read by the driver from each statement too, but missing from its types. */
-type TimedQuery = pg.QueryConfig & { readonly query_timeout: number };
+type TimedQuery = QueryConfig & { readonly query_timeout: number };
 
 class PostgresDatabase implements Database {
   readonly kind = 'postgres';
   readonly description: string;
-  readonly #pool: pg.Pool;
-  readonly #config: pg.PoolConfig;
+  readonly #pool: Pool;
+  readonly #config: PoolConfig;
   readonly #options: ResolvedDatabaseOptions;
   readonly #cancels = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
@@ -43,9 +48,9 @@ class PostgresDatabase implements Database {
       keepAliveInitialDelayMillis: 10_000,
       types,
     };
-    const { host, port, database } = new pg.Client(this.#config);
+    const { host, port, database } = new Client(this.#config);
     this.description = `database "${database ?? ''}" on ${host}:${port}`;
-    this.#pool = new pg.Pool({ ...this.#config, max: options.maxConnections, statement_timeout: options.statementTimeoutMs });
+    this.#pool = new Pool({ ...this.#config, max: options.maxConnections, statement_timeout: options.statementTimeoutMs });
     this.#pool.on('error', (error) => this.#connectionLost(error));
     // The pool listens only while a client is idle. One that is lost between two statements of a transaction would end the process.
     this.#pool.on('connect', (client) => client.on('error', (error) => this.#connectionLost(error)));
@@ -171,7 +176,7 @@ class PostgresDatabase implements Database {
 
   async #cancelOnServer(client: PoolClient, running: Promise<unknown>): Promise<void> {
     const { processID } = client as unknown as { readonly processID: number };
-    const spare = new pg.Client({ ...this.#config, query_timeout: this.#options.connectTimeoutMs });
+    const spare = new Client({ ...this.#config, query_timeout: this.#options.connectTimeoutMs });
     spare.on('error', (error) => this.#connectionLost(error));
     try {
       await spare.connect();
