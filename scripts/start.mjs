@@ -4,10 +4,10 @@ import { runProgram } from './lib/run.mjs';
 import { runMain } from './lib/say.mjs';
 
 const args = process.argv.slice(2);
-const hasOwnRedis =
-  (process.env['FOREBAY_REDIS_URL'] ?? '') !== '' || args.some((arg) => arg === '--redis-url' || arg.startsWith('--redis-url='));
+const isGiven = (url) => !['', 'embedded'].includes(url ?? '');
+const needsRedis = !isGiven(process.env['FOREBAY_REDIS_URL']) && !args.some((arg) => arg.startsWith('--redis-url'));
 
 await runMain(() => {
-  const node = prepare({ redis: !hasOwnRedis });
+  const node = prepare({ redis: needsRedis });
   return runProgram(node, [programFile, 'start', ...args]);
 });

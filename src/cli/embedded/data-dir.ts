@@ -6,8 +6,6 @@ import { takeLock } from './lock.ts';
 /** A data folder that this process alone uses until it closes it. */
 export interface DataDir extends Disposable {
   readonly path: string;
-  /** PGlite's folder. */
-  readonly databaseDir: string;
   /** The private Redis' folder. */
   readonly redisDir: string;
   /**
@@ -42,7 +40,6 @@ export function openDataDir(dir: string): DataDir {
   const close = (): void => lock.release();
   return {
     path: at,
-    databaseDir: path.join(at, 'pg'),
     redisDir: path.join(at, 'redis'),
     snapshotAgrees,
     markSnapshot: () => writeFileSync(mark, ''),

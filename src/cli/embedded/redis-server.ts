@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import type { Clock } from '../../core/clock.ts';
 import { ForebayError } from '../../core/errors.ts';
 import type { RedisFiles } from './redis-files.ts';
@@ -8,6 +8,8 @@ import { ask } from './redis-socket.ts';
 /** A large snapshot takes seconds to read, about 1 s for each 500 MB. */
 const START_DEADLINE_MS = 60_000;
 const READY_POLL_MS = 10;
+/** A log longer than this begins anew with the next server. */
+const MAX_LOG_BYTES = 2 ** 20;
 
 export const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;
 
@@ -33,7 +35,8 @@ function serverArguments(dir: string, socketPath: string, maxMemoryBytes: number
 
 /** Runs one server as a child process; its pid is noted at once, so that a later process can end it. */
 export function spawnServer(files: RedisFiles, maxMemoryBytes: number): ChildProcess {
-  const log = openSync(files.logPath, 'a', 0o600);
+  const isLong = (statSync(files.logPath, { throwIfNoEntry: false })?.size ?? 0) > MAX_LOG_BYTES;
+  const log = openSync(files.logPath, isLong ? 'w' : 'a', 0o600);
   try {
     // In a process group of its own: a Ctrl-C goes to the whole group of the terminal, and Redis must end last.
     const child = spawn('redis-server', serverArguments(files.dir, files.socketPath, maxMemoryBytes), {

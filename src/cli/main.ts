@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+import { listenForInterrupts } from './interrupts.ts';
+import { run } from './program.ts';
+import { EXIT } from './shell.ts';
+
+// A terminal that was closed takes the streams with it; the orderly stop that follows must not fail on them.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+const interrupts = listenForInterrupts(() => process.exit(EXIT.interrupted));
+const exitCode = await run(process.argv.slice(2), {
+  env: process.env,
+  cwd: process.cwd(),
+  isTerminal: process.stderr.isTTY,
+  out: (line) => void process.stdout.write(`${line}\n`),
+  note: (line) => void process.stderr.write(`${line}\n`),
+  stop: interrupts.signal,
+  endAtOnce: interrupts.endAtOnce,
+});
+process.exitCode = exitCode;
+interrupts[Symbol.dispose]();

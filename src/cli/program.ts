@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander';
+import { configCommand } from './commands/config.ts';
+import { indexCommand } from './commands/index-files.ts';
+import { serveCommand } from './commands/serve.ts';
+import { startCommand } from './commands/start.ts';
+import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
+import { packageVersion } from './version.ts';
+
+const HELP = `
+Examples:
+  forebay start                          everything in one process: database, Redis and service; indexes this folder
+  forebay start --index ~/Pictures       the same for another folder
+  forebay serve --database-url postgres://user:password@host/name --redis-url redis://host:6379
+  forebay index ~/Pictures --hash        put file records into the database, without serving
+  forebay config                         what is in effect, and why
+
+Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
+
+Exit codes: 0 done, or stopped as asked; 1 failed; 2 wrong command line or configuration; 130 interrupted before the work was done.
+FOREBAY_DEBUG=1 adds stacks to error messages.`;
+
+/** Runs one command line and resolves to its exit code. Never rejects. */
+export async function run(args: readonly string[], shell: Shell): Promise<ExitCode> {
+  let exitCode: ExitCode = EXIT.ok;
+  const done = (code: ExitCode): void => {
+    exitCode = code;
+  };
+  const program = new Command('forebay')
+    .description('Redis caching for file metadata that never serves stale data beyond the bound it states.')
+    .version(packageVersion(), '-V, --version')
+    .addHelpText('after', HELP);
+  for (const make of [startCommand, serveCommand, indexCommand, configCommand]) program.addCommand(make(shell, done));
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .showHelpAfterError(`(forebay ${command === program ? '' : `${command.name()} `}--help lists what there is)`)
+      .configureOutput({ writeOut: (text) => shell.out(text.trimEnd()), writeErr: (text) => shell.note(text.trimEnd()) });
+  }
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Help and version end by a CommanderError too, with exit code 0; it has been shown already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const { text, exitCode: code } = explain(error, (shell.env['FOREBAY_DEBUG'] ?? '') !== '');
+    shell.note(text);
+    return code;
+  }
+}

@@ -1,0 +1,39 @@
+import { ForebayError } from '../core/errors.ts';
+
+/** What a command needs of the world around it. */
+export interface Shell {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Whether a person watches: progress moves in place instead of adding lines. */
+  readonly isTerminal: boolean;
+  /** One line of the command's answer, on stdout. */
+  out(line: string): void;
+  /** One line about the command's doings, on stderr. */
+  note(line: string): void;
+  /** Aborted when the user or the system asks the process to end. */
+  readonly stop: AbortSignal;
+  /** Something that must not outlive the process, ended without waiting when it is told to end twice. Returns how to take it off the list. */
+  endAtOnce(end: () => void): () => void;
+}
+
+/** How a command ended; `docs` and `--help` list them. */
+export const EXIT = Object.freeze({
+  ok: 0,
+  failed: 1,
+  /** The command line or the configuration is wrong. */
+  usage: 2,
+  /** Told to end before the work was done. */
+  interrupted: 130,
+});
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** What went wrong as one paragraph for a person, with the place to read on; the stack only where it was asked for. */
+export function explain(error: unknown, debug: boolean): { text: string; exitCode: ExitCode } {
+  const stack = debug && error instanceof Error ? `\n${error.stack ?? ''}` : '';
+  if (error instanceof ForebayError) {
+    const exitCode = error.code === 'CONFIG_INVALID' || error.code === 'INPUT_INVALID' ? EXIT.usage : EXIT.failed;
+    return { text: `forebay: ${error.code}: ${error.message} (see ${error.docs})${stack}`, exitCode };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return { text: `forebay: unexpected: ${message} (FOREBAY_DEBUG=1 shows where)${stack}`, exitCode: EXIT.failed };
+}
