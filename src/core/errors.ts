@@ -2,6 +2,7 @@
  * Stable codes of everything that Forebay throws; each has a section of the same name in `docs/errors.md`.
  */
 export type ErrorCode =
+  | 'ADDRESS_UNAVAILABLE'
   | 'CLOSED'
   | 'CONFIG_INVALID'
   | 'DATABASE_UNAVAILABLE'

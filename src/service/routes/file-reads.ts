@@ -1,0 +1,39 @@
+import { fileInfoSchema, fileMetaSchema } from '../../files/records.ts';
+import type { FileReads, Files } from '../../files/files.ts';
+import { sendLookup } from './answers.ts';
+import type { App } from './app-type.ts';
+import { idParams, json, noQuery, problems, READ_PROBLEMS } from './schemas.ts';
+
+const describe = 'The ETag is the version; Cache-Status (RFC 9211) tells which tier answered.';
+
+function readRoute(app: App, url: string, name: string, reads: FileReads<unknown>, response: Parameters<typeof json>[1]): void {
+  for (const method of ['GET', 'HEAD'] as const) {
+    app.route({
+      method,
+      url,
+      schema: {
+        operationId: `${method === 'GET' ? 'get' : 'head'}${name}`,
+        summary: method === 'GET' ? `Reads a file's ${name === 'File' ? 'record' : 'attributes'}.` : 'As GET, without the body.',
+        description: describe,
+        tags: ['files'],
+        params: idParams,
+        querystring: noQuery,
+        response: {
+          200: method === 'GET' ? json('The record.', response) : { description: 'There is such a file.', content: {} },
+          304: { description: 'The version is one that If-None-Match names.', content: {} },
+          ...problems({ ...READ_PROBLEMS, 404: 'There is no such file.' }),
+        },
+      },
+      handler: async (request, reply) => {
+        const { id } = request.params;
+        return sendLookup(request, reply, id, await reads.lookup(id, { signal: request.signal }));
+      },
+    });
+  }
+}
+
+/** `GET|HEAD /v1/files/{id}` and `/v1/files/{id}/meta`. */
+export function fileReadRoutes(app: App, files: Files): void {
+  readRoute(app, '/v1/files/:id', 'File', files, fileInfoSchema);
+  readRoute(app, '/v1/files/:id/meta', 'FileMeta', files.meta, fileMetaSchema);
+}

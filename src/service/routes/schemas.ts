@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { fileInfoSchema, fileMetaSchema, tagSchema } from '../../files/records.ts';
+import { problemSchema } from '../problem.ts';
+
+/** Ids of one batch at most. */
+export const MAX_BATCH = 1000;
+
+const fileIdSchema = fileInfoSchema.shape.id;
+
+export const idParams = z.strictObject({ id: fileIdSchema });
+export const tagParams = z.strictObject({ tag: tagSchema });
+
+/** For routes that take no query: a parameter that is not understood is an error, not a no-op. */
+export const noQuery = z.strictObject({});
+
+export const batchBody = z.strictObject({
+  ids: z.array(fileIdSchema).min(1).max(MAX_BATCH).describe('Ids to read, in the order wanted; the same one may come twice.'),
+});
+
+const absentFile = z.strictObject({ id: fileIdSchema, absent: z.literal(true) });
+const unavailableFile = z.strictObject({
+  id: fileIdSchema,
+  unavailable: z.literal(true),
+  code: z.string().describe('Why nobody could say.'),
+});
+
+export const batchAnswer = z.strictObject({
+  files: z
+    .array(z.union([fileInfoSchema, absentFile, unavailableFile]))
+    .describe('One for each id asked for, in that order: the record, or a note that there is none or that nobody could say.'),
+  absent: z.array(fileIdSchema).describe('Ids without a record, each once.'),
+  unavailable: z.array(fileIdSchema).describe('Ids of which nobody could say whether there is a record, each once. Ask again.'),
+});
+
+export const metaBody = z.strictObject({ attributes: fileMetaSchema.shape.attributes });
+
+export const invalidated = z.strictObject({
+  invalidation: z.enum(['applied', 'queued']).describe('Whether every cache has heard of it, or it waits for Redis to return.'),
+});
+
+const tierSchema = z.discriminatedUnion('state', [
+  z.strictObject({ state: z.literal('none') }),
+  z.strictObject({ state: z.literal('unavailable'), reason: z.string() }),
+  ...(['fresh', 'stale', 'invalidated'] as const).map((state) =>
+    z.strictObject({
+      state: z.literal(state),
+      absent: z.boolean().describe('Whether the entry says that there is no such file.'),
+      version: z.number(),
+      ageMs: z.number(),
+      ttlLeftMs: z.number(),
+      bytes: z.number(),
+      tags: z.array(z.string()),
+    }),
+  ),
+]);
+
+const inspectionSchema = z.strictObject({
+  key: z.string(),
+  local: tierSchema,
+  remote: tierSchema,
+  flight: z.strictObject({ ageMs: z.number(), waiters: z.number(), tainted: z.boolean() }).nullable(),
+  lease: z.strictObject({ holder: z.string(), leftMs: z.number() }).nullable(),
+});
+
+export const inspections = z.strictObject({
+  info: inspectionSchema.describe("What is known of the file's record."),
+  meta: inspectionSchema.describe("What is known of the file's attributes."),
+});
+
+export const readinessSchema = z.strictObject({
+  ready: z.boolean(),
+  database: z.enum(['up', 'down']),
+  redis: z.enum(['up', 'down', 'off']).describe('`off` when none is configured.'),
+  reasons: z.array(z.string()).describe('One sentence for each thing amiss.'),
+});
+
+/** Responses in OpenAPI's form: a problem for each status, described by what brings it about. */
+export function problems<const S extends number>(descriptions: Readonly<Record<S, string>>) {
+  const entry = (description: string) => ({ description, content: { 'application/problem+json': { schema: problemSchema } } });
+  return Object.fromEntries(Object.entries<string>(descriptions).map(([status, text]) => [status, entry(text)])) as Record<
+    S,
+    ReturnType<typeof entry>
+  >;
+}
+
+export const json = <T extends z.ZodType>(description: string, schema: T) => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+
+export const READ_PROBLEMS = {
+  400: 'A bad id or an unknown query parameter.',
+  502: 'The record could not be loaded.',
+  503: 'The database does not answer, or too many loads wait for it; see Retry-After.',
+  504: 'The database did not answer in time.',
+} as const;
+
+export const WRITE_PROBLEMS = {
+  400: 'Something in the request is wrong; `errors` names each field.',
+  401: 'The token is missing or wrong.',
+  413: 'The body is too large.',
+  415: 'The body is not JSON.',
+  503: 'The database does not answer; see Retry-After.',
+} as const;
