@@ -43,6 +43,8 @@ class PostgresDatabase implements Database {
     this.#config = {
       connectionString: url,
       application_name: 'forebay',
+      // Times come as text in the session's zone; in UTC they need no conversion.
+      options: '-c TimeZone=UTC',
       connectionTimeoutMillis: options.connectTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
