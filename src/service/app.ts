@@ -138,7 +138,6 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     batchRoute(app, forebay.files);
     cacheAdminRoutes(app, forebay.files);
     operationsRoutes(app, forebay, observer.registry, () => closing);
-    app.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));
   });
   return app;
 }

@@ -12,13 +12,19 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The name that was probably meant: at most a third of its letters differ, letter case aside. */
+/** The part of a name that tells it from others, in lower case. */
+const core = (name: string): string =>
+  name
+    .slice(0, 64)
+    .toLowerCase()
+    .replace(/^(forebay_|--)/, '');
+
+/** The name that was probably meant: about a third of its letters differ at most, letter case aside. */
 export function suggest(given: string, names: readonly string[]): string | undefined {
-  const lower = given.slice(0, 64).toLowerCase();
   let best: { name: string; edits: number } | undefined;
   for (const name of names) {
-    const edits = distance(lower, name.toLowerCase());
-    if (edits <= Math.ceil(name.length / 3) && (best === undefined || edits < best.edits)) best = { name, edits };
+    const edits = distance(core(given), core(name));
+    if (edits <= Math.ceil(core(name).length / 3) && (best === undefined || edits < best.edits)) best = { name, edits };
   }
   return best?.name;
 }

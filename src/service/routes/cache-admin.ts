@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { FileTargets, Files } from '../../files/files.ts';
 import { sendJson, tellInvalidation, toJson } from './answers.ts';
 import type { App } from './app-type.ts';
@@ -58,13 +59,16 @@ function inspectRoute(app: App, files: Files): void {
       url: '/v1/cache/files/:id',
       config: { guarded: true },
       schema: {
-        operationId: method === 'GET' ? 'inspectFile' : 'headInspectFile',
+        operationId: 'inspectFile',
         summary: method === 'GET' ? 'Shows what each tier holds of a file, without loading it.' : 'As GET, without the body.',
         tags: ['cache'],
         security,
         params: idParams,
         querystring: noQuery,
-        response: { 200: json('What is known.', inspections), ...problems(PROBLEMS) },
+        response: {
+          200: method === 'GET' ? json('What is known.', inspections) : z.undefined().describe('It was looked at.'),
+          ...problems(PROBLEMS),
+        },
       },
       handler: async (request, reply) => {
         const { id } = request.params;

@@ -1,10 +1,11 @@
+import { z } from 'zod';
 import { fileInfoSchema, fileMetaSchema } from '../../files/records.ts';
 import type { FileReads, Files } from '../../files/files.ts';
 import { sendLookup } from './answers.ts';
 import type { App } from './app-type.ts';
 import { idParams, json, noQuery, problems, READ_PROBLEMS } from './schemas.ts';
 
-const describe = 'The ETag is the version; Cache-Status (RFC 9211) tells which tier answered.';
+const DESCRIPTION = 'The ETag is the version; Cache-Status (RFC 9211) tells which tier answered.';
 
 function readRoute(app: App, url: string, name: string, reads: FileReads<unknown>, response: Parameters<typeof json>[1]): void {
   for (const method of ['GET', 'HEAD'] as const) {
@@ -12,15 +13,15 @@ function readRoute(app: App, url: string, name: string, reads: FileReads<unknown
       method,
       url,
       schema: {
-        operationId: `${method === 'GET' ? 'get' : 'head'}${name}`,
+        operationId: `get${name}`,
         summary: method === 'GET' ? `Reads a file's ${name === 'File' ? 'record' : 'attributes'}.` : 'As GET, without the body.',
-        description: describe,
+        description: DESCRIPTION,
         tags: ['files'],
         params: idParams,
         querystring: noQuery,
         response: {
-          200: method === 'GET' ? json('The record.', response) : { description: 'There is such a file.', content: {} },
-          304: { description: 'The version is one that If-None-Match names.', content: {} },
+          200: method === 'GET' ? json('The record.', response) : z.undefined().describe('There is such a file.'),
+          304: z.undefined().describe('The version is one that If-None-Match names.'),
           ...problems({ ...READ_PROBLEMS, 404: 'There is no such file.' }),
         },
       },

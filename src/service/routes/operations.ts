@@ -27,7 +27,10 @@ function operationsRoute(app: App, { url, operationId, summary, response, answer
     schema: { operationId, summary, tags: ['operations'], response },
     handler: async (_request, reply) => answer(reply),
   });
-  const head = { operationId: `${operationId}Head`, summary: 'As GET, without the body.', tags: ['operations'], response };
+  const none = Object.fromEntries(
+    Object.entries(response).map(([status, { description }]) => [status, z.undefined().describe(description)]),
+  );
+  const head = { operationId, summary: 'As GET, without the body.', tags: ['operations'], response: none };
   app.route({ method: 'HEAD', url, schema: head, handler: async (_request, reply) => answer(reply) });
 }
 
@@ -91,9 +94,21 @@ function docsRoute(app: App): void {
   });
 }
 
-/** `/healthz`, `/readyz`, `/metrics` and the documentation that problems point to; open without a token. */
+function openApiRoute(app: App): void {
+  let document: Buffer | undefined;
+  operationsRoute(app, {
+    url: '/openapi.json',
+    operationId: 'openApi',
+    summary: 'This description of the service, in OpenAPI 3.1.',
+    response: { 200: json('The document.', z.record(z.string(), z.unknown())) },
+    answer: async (reply) => sendJson(reply, (document ??= toJson(app.swagger()))),
+  });
+}
+
+/** `/openapi.json`, `/healthz`, `/readyz`, `/metrics` and the documentation that problems point to; open without a token. */
 export function operationsRoutes(app: App, forebay: Forebay, registry: Registry, isClosing: () => boolean): void {
   healthRoutes(app, forebay, isClosing);
   metricsRoute(app, forebay, registry);
   docsRoute(app);
+  openApiRoute(app);
 }
