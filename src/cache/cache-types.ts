@@ -1,0 +1,77 @@
+import type { Inspection } from './inspect.ts';
+import type { InvalidationState, Lookup } from './lookup.ts';
+import type { CacheStats } from './stats.ts';
+
+export interface LookupOptions {
+  /** Ends this caller's wait, by a rejection with the signal's reason; the load goes on while others wait for it. */
+  readonly signal?: AbortSignal;
+}
+
+export interface SetOptions {
+  /** Instead of the TTL policy's, in ms. */
+  readonly ttlMs?: number;
+}
+
+/** What everyone has to forget: any mix of the three. */
+export interface Invalidation<K> {
+  readonly keys?: readonly K[];
+  readonly tags?: readonly string[];
+  /** Everything of every cache on the same remote tier. */
+  readonly all?: boolean;
+}
+
+export interface WarmResult {
+  /** Keys that are now in the tiers with a value, that are known to be absent, and that nobody could say. */
+  readonly present: number;
+  readonly absent: number;
+  readonly failed: number;
+}
+
+/** What a cache tells of its own accord. Listeners are called in the course of the work: they have to be quick; what they throw is dropped. */
+export interface CacheEvents {
+  /** Keys (as text) that were forgotten here, by this process or by another. */
+  invalidated: [
+    { readonly keys: readonly string[]; readonly tags: readonly string[]; readonly all: boolean; readonly by: 'self' | 'other' },
+  ];
+  /** An entry made room for another. */
+  evicted: [{ readonly key: string }];
+  /** The source failed for a key. */
+  loadFailed: [{ readonly key: string; readonly error: Error }];
+  /** Messages may have been missed: the local tier was emptied. */
+  gap: [];
+}
+
+/** A two-tier cache. `K` is the key, `V` a value that JSON can hold. */
+export interface Cache<K, V> extends AsyncDisposable {
+  readonly name: string;
+  /** The value, or `null` when the record does not exist. @throws {ForebayError} `LOAD_FAILED`, `LOAD_TIMEOUT`, `OVERLOADED`, `SOURCE_SHAPE`, `CLOSED`, or what the source threw if it was a ForebayError. */
+  get(key: K, options?: LookupOptions): Promise<V | null>;
+  /** As `get`, for many keys, in the order asked. @throws {ForebayError} of the first key that failed. */
+  getMany(keys: readonly K[], options?: LookupOptions): Promise<Map<K, V | null>>;
+  /** The whole story of one key. Rejects only when `signal` aborts. */
+  lookup(key: K, options?: LookupOptions): Promise<Lookup<V>>;
+  /** As `lookup`, for many keys, in the order asked; they share remote reads and calls of the source. */
+  lookupMany(keys: readonly K[], options?: LookupOptions): Promise<Lookup<V>[]>;
+  /** Process memory only, without I/O or a promise: `undefined` when it does not know, `null` when it knows that there is none. */
+  peek(key: K): V | null | undefined;
+  /**
+   * Stores a value everywhere, for records that have no source of truth elsewhere; with one, change that and `invalidate`. Two sets of one key at once leave one of the two values, the same for everyone.
+   * @throws {ForebayError} `SOURCE_SHAPE` when it is not JSON, `VALUE_TOO_LARGE` over `maxEntryBytes`.
+   */
+  set(key: K, value: V, options?: SetOptions): Promise<InvalidationState>;
+  /** Everyone forgets. Resolves when it was applied, or says that it is queued. */
+  invalidate(targets: Invalidation<K>): Promise<InvalidationState>;
+  /** As `invalidate`, and no load that is under way may answer those who ask from now on or serve as a stale answer to those who wait. */
+  purge(targets: Invalidation<K>): Promise<InvalidationState>;
+  /** What is known of a key, without loading or touching anything. */
+  inspect(key: K): Promise<Inspection>;
+  /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. */
+  warm(keys: readonly K[], options?: LookupOptions): Promise<WarmResult>;
+  stats(): CacheStats;
+  on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;
+  off<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;
+  /** Resolves when no load, fill or refresh is under way. */
+  idle(): Promise<void>;
+  /** Refuses new look-ups, calls off loads under way, and empties process memory. Idempotent. Does not close the remote tier. */
+  close(): Promise<void>;
+}

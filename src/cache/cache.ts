@@ -1,0 +1,249 @@
+import { EventEmitter } from 'node:events';
+import { ForebayError } from '../core/errors.ts';
+import { valueOf } from './answers.ts';
+import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmResult } from './cache-types.ts';
+import { hashKey } from './hash.ts';
+import type { Inspection, TierInspection } from './inspect.ts';
+import type { LocalEntry } from './local-entry.ts';
+import type { InvalidationState, Lookup } from './lookup.ts';
+import type { CacheOptions, ResolvedOptions } from './options.ts';
+import { resolveOptions } from './options.ts';
+import { ReadPath } from './read-path.ts';
+import type { RemoteInvalidation, RemoteRead } from './remote-tier.ts';
+import { prepareSource } from './source.ts';
+import type { CacheStats } from './stats.ts';
+import { tagBuckets } from './tags.ts';
+
+/** Keys that `warm` asks for at a time. */
+const WARM_BATCH = 500;
+
+/**
+ * Makes a two-tier cache. It opens nothing and owns no connection: the remote tier, if any, is the caller's.
+ * @throws {ForebayError} `CONFIG_INVALID`, `INPUT_INVALID`
+ */
+export function createCache<K, V>(options: CacheOptions<K, V>): Cache<K, V> {
+  return new TwoTierCache(resolveOptions(options));
+}
+
+/** What callers see: reads go down the read path, everything else is here. */
+class TwoTierCache<K, V> implements Cache<K, V> {
+  readonly name: string;
+  readonly #o: ResolvedOptions<K, V>;
+  readonly #reads: ReadPath<K, V>;
+  readonly #events = new EventEmitter<CacheEvents>();
+  #closed = false;
+
+  constructor(options: ResolvedOptions<K, V>) {
+    this.#o = options;
+    this.name = options.name;
+    this.#reads = new ReadPath(options, {
+      evicted: (key) => this.#emit('evicted', { key }),
+      loadFailed: (key, error) => this.#emit('loadFailed', { key, error }),
+    });
+    options.remote.listen({
+      onInvalidated: (keys, purge) => this.#onInvalidated(keys, purge),
+      onTagsChanged: (purge) => {
+        if (purge) this.#reads.flights.taintAll(true);
+      },
+      onGap: () => this.#onGap(),
+    });
+  }
+
+  get(key: K, options?: LookupOptions): Promise<V | null> {
+    const text = this.#o.keyText(key);
+    const entry = this.#reads.serveLocal(key, text);
+    return entry === undefined ? this.#reads.answer(key, text, options).then(valueOf) : Promise.resolve(entry.value);
+  }
+
+  lookup(key: K, options?: LookupOptions): Promise<Lookup<V>> {
+    return this.#reads.lookup(key, this.#o.keyText(key), options);
+  }
+
+  peek(key: K): V | null | undefined {
+    return this.#reads.serveLocal(key, this.#o.keyText(key))?.value;
+  }
+
+  lookupMany(keys: readonly K[], options?: LookupOptions): Promise<Lookup<V>[]> {
+    return Promise.all(keys.map((key) => this.lookup(key, options)));
+  }
+
+  async getMany(keys: readonly K[], options?: LookupOptions): Promise<Map<K, V | null>> {
+    const lookups = await this.lookupMany(keys, options);
+    return new Map(keys.map((key, i) => [key, valueOf(lookups[i] as Lookup<V>)]));
+  }
+
+  async set(key: K, value: V, options: SetOptions = {}): Promise<InvalidationState> {
+    this.#refuseIfClosed();
+    const text = this.#o.keyText(key);
+    const [json] = await prepareSource<K, V>(() => value, 1).load([key], { signal: AbortSignal.abort() });
+    if (json instanceof ForebayError) throw json;
+    if (json === null || json === undefined)
+      throw new ForebayError('SOURCE_SHAPE', `"${text}" cannot be set to null or undefined; invalidate it instead`);
+    if (json.length > this.#o.maxEntryBytes) {
+      throw new ForebayError(
+        'VALUE_TOO_LARGE',
+        `the value of "${text}" has ${json.length} bytes as JSON; maxEntryBytes is ${this.#o.maxEntryBytes}`,
+      );
+    }
+    const now = this.#o.clock.now();
+    const { ttlMs } = options;
+    const from = {
+      key: text,
+      hash: hashKey(text),
+      json,
+      askedAt: now,
+      asOf: now,
+      point: this.#o.remote.tags.point,
+      spread: 'miss',
+    } as const;
+    const made = this.#reads.make.fromSource(ttlMs === undefined ? from : { ...from, ttlMs });
+    if (!made.ok) throw made.error;
+    this.#reads.forget([text], true);
+    if (this.#o.remote.state() === 'off') {
+      this.#reads.values.set(text, made.entry, made.entry.hash);
+      return 'applied';
+    }
+    // Not put into the local tier: another process's set or invalidation may overtake the reply. The next look-up fetches what the remote tier then holds.
+    const state = await this.#o.remote.put(this.#reads.remoteKey(text), this.#reads.make.toRemote(made.entry));
+    this.#reads.forget([text], true);
+    return state;
+  }
+
+  invalidate(targets: Invalidation<K>): Promise<InvalidationState> {
+    return this.#invalidate(targets, false);
+  }
+
+  purge(targets: Invalidation<K>): Promise<InvalidationState> {
+    return this.#invalidate(targets, true);
+  }
+
+  async #invalidate({ keys = [], tags = [], all = false }: Invalidation<K>, purge: boolean): Promise<InvalidationState> {
+    this.#refuseIfClosed();
+    const texts = keys.map(this.#o.keyText);
+    const change: RemoteInvalidation = { keys: texts.map((text) => this.#reads.remoteKey(text)), buckets: tagBuckets(tags), all, purge };
+    // Before, so that this process forgets at once however slow the remote tier is; and after, since a flight that began in between may have read there what was not deleted yet.
+    this.#reads.forget(texts, purge);
+    const state = await this.#o.remote.invalidate(change);
+    this.#reads.forget(texts, purge);
+    if (all || (tags.length > 0 && state === 'queued')) this.#reads.forgetEverything(purge);
+    this.#emit('invalidated', { keys: texts, tags, all, by: 'self' });
+    return state;
+  }
+
+  /** A message of another process. */
+  #onInvalidated(keys: readonly string[], purge: boolean): void {
+    const prefix = `${this.name}:{`;
+    const texts = keys.filter((key) => key.startsWith(prefix) && key.endsWith('}')).map((key) => key.slice(prefix.length, -1));
+    if (texts.length === 0) return;
+    this.#reads.forget(texts, purge);
+    this.#emit('invalidated', { keys: texts, tags: [], all: false, by: 'other' });
+  }
+
+  #onGap(): void {
+    this.#reads.counts.gaps += 1;
+    this.#reads.forgetEverything(false);
+    this.#emit('gap');
+  }
+
+  async inspect(key: K): Promise<Inspection> {
+    const text = this.#o.keyText(key);
+    const { remote, clock, budgetMs } = this.#o;
+    const startedAt = clock.now();
+    const [read, lease] = await Promise.all([
+      remote.read(this.#reads.remoteKey(text), startedAt + budgetMs),
+      remote.holder(this.#reads.remoteKey(text)),
+    ]);
+    const entry = this.#reads.values.peek(text) ?? this.#reads.absents.peek(text);
+    const flight = this.#reads.flights.find(text);
+    const now = clock.now();
+    return {
+      key: this.#reads.remoteKey(text),
+      local: entry === undefined ? { state: 'none' } : this.#describe(entry, now),
+      remote: this.#inspectRemote(text, read, startedAt),
+      flight: flight === undefined ? null : { ageMs: now - flight.startedAt, waiters: flight.waiters, tainted: flight.tainted },
+      lease,
+    };
+  }
+
+  #inspectRemote(text: string, read: RemoteRead, readAt: number): TierInspection {
+    if (read.outcome === 'miss') return { state: 'none' };
+    if (read.outcome === 'unavailable') return { state: 'unavailable', reason: read.reason };
+    const entry = this.#reads.make.fromRemote(text, hashKey(text), read, readAt);
+    return entry === null ? { state: 'unavailable', reason: 'damaged' } : this.#describe(entry, this.#o.clock.now());
+  }
+
+  #describe(entry: LocalEntry<V>, now: number): TierInspection {
+    const verdict = this.#reads.judge(entry, now);
+    return {
+      state: verdict === 'fresh' ? 'fresh' : verdict === 'tag' ? 'invalidated' : 'stale',
+      absent: entry.absent,
+      version: entry.version,
+      ageMs: Math.max(0, now - entry.loadedAt),
+      ttlLeftMs: entry.expiresAt - now,
+      bytes: entry.bytes,
+      tags: this.#reads.make.tagsOf(entry),
+    };
+  }
+
+  async warm(keys: readonly K[], options?: LookupOptions): Promise<WarmResult> {
+    const result = { present: 0, absent: 0, failed: 0 };
+    for (let at = 0; at < keys.length; at += WARM_BATCH) {
+      options?.signal?.throwIfAborted();
+      const batch = keys.slice(at, at + WARM_BATCH);
+      for (const key of batch) this.#reads.warm(key, this.#o.keyText(key));
+      const lookups = await this.lookupMany(batch, options);
+      for (const { outcome } of lookups) result[outcome === 'unavailable' ? 'failed' : outcome === 'absent' ? 'absent' : 'present'] += 1;
+    }
+    return result;
+  }
+
+  stats(): CacheStats {
+    const { values, absents, loads, flights, counts } = this.#reads;
+    return {
+      counts: structuredClone(counts),
+      loads: { ...loads.counts },
+      loading: { running: loads.running, queued: loads.queued, abandoned: loads.abandoned, flights: flights.size },
+      local: {
+        entries: values.size,
+        bytes: values.bytes + absents.bytes,
+        maxEntries: values.maxEntries,
+        maxBytes: values.maxBytes,
+        evictions: values.evictions + absents.evictions,
+        absentEntries: absents.size,
+      },
+    };
+  }
+
+  on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void {
+    this.#events.on(event, listener as never);
+  }
+
+  off<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void {
+    this.#events.off(event, listener as never);
+  }
+
+  idle(): Promise<void> {
+    return this.#reads.idle();
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#reads.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closed) throw new ForebayError('CLOSED', `the cache "${this.name}" is closed`);
+  }
+
+  #emit<E extends keyof CacheEvents>(event: E, ...args: CacheEvents[E]): void {
+    try {
+      this.#events.emit(event, ...(args as never));
+    } catch {
+      // A listener's error is not the reader's.
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * What one cache counted since its start, in plain integers: the hot paths add, a scrape reads.
+ * Every look-up ends in exactly one of the `lookups`.
+ */
+export interface CacheCounts {
+  readonly lookups: {
+    localHit: number;
+    remoteHit: number;
+    localStale: number;
+    remoteStale: number;
+    localAbsent: number;
+    remoteAbsent: number;
+    loaded: number;
+    sourceAbsent: number;
+    unavailable: number;
+    aborted: number;
+  };
+  /** Local entries that were there and not served, by reason. */
+  readonly refusals: { expired: number; unproven: number; tag: number };
+  /** Remote entries that were there and not served, by reason. */
+  readonly remoteRefusals: { expired: number; tag: number; damaged: number };
+  readonly leases: { granted: number; held: number; filledMeanwhile: number; waitedOut: number; unavailable: number };
+  /** Values on their way into the remote tier. */
+  readonly fills: { stored: number; refused: number; unavailable: number; tainted: number; tooLarge: number };
+  joined: number;
+  tainted: number;
+  refreshes: number;
+  gaps: number;
+}
+
+export function newCounts(): CacheCounts {
+  return {
+    lookups: {
+      localHit: 0,
+      remoteHit: 0,
+      localStale: 0,
+      remoteStale: 0,
+      localAbsent: 0,
+      remoteAbsent: 0,
+      loaded: 0,
+      sourceAbsent: 0,
+      unavailable: 0,
+      aborted: 0,
+    },
+    refusals: { expired: 0, unproven: 0, tag: 0 },
+    remoteRefusals: { expired: 0, tag: 0, damaged: 0 },
+    leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, unavailable: 0 },
+    fills: { stored: 0, refused: 0, unavailable: 0, tainted: 0, tooLarge: 0 },
+    joined: 0,
+    tainted: 0,
+    refreshes: 0,
+    gaps: 0,
+  };
+}
+
+/** A cache's counts with the state of its parts at this moment. */
+export interface CacheStats {
+  readonly counts: CacheCounts;
+  readonly loads: {
+    readonly calls: number;
+    readonly keys: number;
+    readonly refused: number;
+    readonly timedOut: number;
+    readonly failed: number;
+  };
+  readonly loading: { readonly running: number; readonly queued: number; readonly abandoned: number; readonly flights: number };
+  readonly local: {
+    readonly entries: number;
+    readonly bytes: number;
+    readonly maxEntries: number;
+    readonly maxBytes: number;
+    readonly evictions: number;
+    readonly absentEntries: number;
+  };
+}
