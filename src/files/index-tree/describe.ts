@@ -78,7 +78,7 @@ export async function describe(file: WalkedFile, options: DescribeOptions): Prom
     const stats = await (file.linked ? stat : lstat)(file.path, { bigint: true });
     const record = recordOf(file.path, stats, options);
     if (!options.hash || 'reason' in record) return record;
-    return { ...record, sha256: await sha256Of(file.path, options.signal) };
+    return { ...record, sha256: await sha256Of(file.path, record.size, options.signal) };
   } catch (thrown) {
     options.signal?.throwIfAborted();
     if (saysGone(thrown)) return { reason: 'vanished', detail: `the file was gone when it was looked at (${failureCode(thrown)})` };
