@@ -23,6 +23,8 @@ import { cacheAdminRoutes } from './routes/cache-admin.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
+import { watchSilentConnections } from './silent-connections.ts';
+import { limitWaiting } from './waiting.ts';
 
 export interface AppOptions {
   readonly forebay: Forebay;
@@ -59,7 +61,6 @@ function buildServer(settings: HttpSettings, observer: Observer): App {
     forceCloseConnections: 'idle',
     bodyLimit: settings.bodyLimitBytes,
     requestTimeout: settings.requestTimeoutMs,
-    handlerTimeout: settings.handlerTimeoutMs,
     keepAliveTimeout: settings.keepAliveTimeoutMs,
     trustProxy: settings.trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
@@ -88,10 +89,11 @@ function buildServer(settings: HttpSettings, observer: Observer): App {
   return app;
 }
 
-function addHooks(app: App, observer: Observer, token: string | null): void {
+function addHooks(app: App, observer: Observer, { token, handlerTimeoutMs }: HttpSettings): void {
   const checkToken = token === null ? undefined : bearerCheck(token);
   app.addHook('onRequest', (request, reply, done) => {
     observer.begin(request, reply);
+    limitWaiting(request, reply, handlerTimeoutMs, (error) => sendFault(observer, error, request, reply));
     reply.header('x-request-id', request.id);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new HttpFault('REQUEST_MALFORMED', 'HTTP/1.1 needs a Host header', 'Host');
@@ -121,11 +123,13 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
   const observer = createObserver(logger, settings.logRequests);
   const app = buildServer(settings, observer);
   let closing = false;
+  const dropSilent = watchSilentConnections(app.server);
   app.addHook('preClose', (done) => {
     closing = true;
+    dropSilent();
     done();
   });
-  addHooks(app, observer, settings.token);
+  addHooks(app, observer, settings);
   addFallbacks(app, observer);
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (closing) reply.header('connection', 'close');

@@ -21,7 +21,6 @@ const FRAMEWORK: Readonly<Record<string, readonly [HttpCode, string]>> = Object.
   FST_ERR_CTP_BODY_TOO_LARGE: ['BODY_TOO_LARGE', 'the body is larger than the service takes'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['MEDIA_TYPE_UNSUPPORTED', 'send the body as Content-Type: application/json'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['REQUEST_MALFORMED', 'the body is not as long as Content-Length says'],
-  FST_ERR_HANDLER_TIMEOUT: ['RESPONSE_TIMEOUT', 'the answer was not ready in time'],
 });
 
 /** `attributes.a.3` for a path of zod's; keys that are not plain words are kept as they are. */

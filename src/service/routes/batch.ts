@@ -58,7 +58,7 @@ export function batchRoute(app: App, files: Files): void {
     handler: async (request, reply) => {
       const { ids } = request.body;
       const distinct = [...new Set(ids)];
-      const lookups = await files.lookupMany(distinct, { signal: request.signal });
+      const lookups = await files.lookupMany(distinct, { signal: request.waiting });
       reply.header('cache-status', cacheStatusOfMany(lookups));
       const error = commonError(lookups);
       if (error !== undefined) throw error;

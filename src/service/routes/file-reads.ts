@@ -27,7 +27,7 @@ function readRoute(app: App, url: string, name: string, reads: FileReads<unknown
       },
       handler: async (request, reply) => {
         const { id } = request.params;
-        return sendLookup(request, reply, id, await reads.lookup(id, { signal: request.signal }));
+        return sendLookup(request, reply, id, await reads.lookup(id, { signal: request.waiting }));
       },
     });
   }
