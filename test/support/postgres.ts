@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import pg from 'pg';
+import { Client } from 'pg';
 import type { Binaries } from './postgres-binaries.ts';
 import { findBinaries, serverEnv, serverUser } from './postgres-binaries.ts';
 import { freePort } from './redis.ts';
@@ -35,9 +35,18 @@ export interface TestPostgresOptions {
 
 const USER = 'forebay';
 const FAST = [
-  ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=60', 'shared_buffers=64MB'],
-  ...['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'autovacuum=off', 'log_min_messages=fatal'],
+  'fsync=off',
+  'synchronous_commit=off',
+  'full_page_writes=off',
+  'max_connections=60',
+  'shared_buffers=64MB',
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  'autovacuum=off',
+  'log_min_messages=fatal',
 ].flatMap((setting) => ['-c', setting]);
+/** A start takes well under a second; a port that another server took would otherwise be asked for ever. */
+const START_LIMIT_MS = 30_000;
 
 function initialise(binaries: Binaries, dir: string): void {
   const args = ['-D', dir, '-U', USER, '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C', '--no-instructions'];
@@ -46,7 +55,7 @@ function initialise(binaries: Binaries, dir: string): void {
 }
 
 async function answers(url: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
   client.on('error', () => {});
   try {
     await client.connect();
@@ -68,8 +77,13 @@ async function launch(binaries: Binaries, dir: string, port: number, args: reado
   });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2_000)));
+  const startedAt = performance.now();
   while (!(await answers(`postgres://${USER}@127.0.0.1:${port}/postgres`))) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`postgres ended at once: ${said}`);
+    if (performance.now() - startedAt > START_LIMIT_MS) {
+      child.kill('SIGQUIT');
+      throw new Error(`postgres did not answer on port ${port} within ${START_LIMIT_MS} ms: ${said}`);
+    }
   }
   return child;
 }
@@ -122,7 +136,7 @@ export async function startPostgres(options: TestPostgresOptions = {}): Promise<
       return child?.pid ?? 0;
     },
     async createDatabase(name, template) {
-      const client = new pg.Client({ connectionString: urlOf('postgres') });
+      const client = new Client({ connectionString: urlOf('postgres') });
       await client.connect();
       const from = template === undefined ? '' : ` template ${client.escapeIdentifier(template)}`;
       await client.query(`create database ${client.escapeIdentifier(name)}${from}`);

@@ -26,7 +26,7 @@ describe('a database on a Postgres server', () => {
     const failure: unknown = await database.query('select 1').catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ForebayError);
     expect(failure).toMatchObject({ code: 'DATABASE_UNAVAILABLE', message: expect.stringContaining(`"work" on 127.0.0.1:${server.port}`) });
-    expect(String((failure as Error).message)).not.toContain('secret');
+    expect((failure as Error).message).not.toContain('secret');
     await server.start();
     expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
   });
@@ -146,7 +146,7 @@ describe('a database URL', () => {
     async (url) => {
       const failure: unknown = await openDatabase(url).catch((error: unknown) => error);
       expect(failure).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(/give (postgres:|pglite:FOLDER)/) });
-      expect(String((failure as Error).message)).not.toContain('secret');
+      expect((failure as Error).message).not.toContain('secret');
     },
   );
 });
