@@ -3,6 +3,8 @@ import { listenForInterrupts } from './interrupts.ts';
 import { run } from './program.ts';
 import { EXIT } from './shell.ts';
 
+const LINGER_MS = 2000;
+
 // A terminal that was closed takes the streams with it; the orderly stop that follows must not fail on them.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
@@ -14,7 +16,9 @@ const exitCode = await run(process.argv.slice(2), {
   out: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
   stop: interrupts.signal,
-  endAtOnce: interrupts.endAtOnce,
+  endAtOnce: (end) => interrupts.endAtOnce(end),
 });
-process.exitCode = exitCode;
 interrupts[Symbol.dispose]();
+// Everything is closed now. Something that still keeps the process alive would be a fault, and nobody's Ctrl-C should have to wait for it.
+process.exitCode = exitCode;
+setTimeout(() => process.exit(), LINGER_MS).unref();

@@ -52,7 +52,12 @@ export async function startPrivateRedis(options: PrivateRedisOptions): Promise<P
   if (!options.useSnapshot) files.dropSnapshot();
   const keeper = new Keeper(files, options);
   try {
-    await keeper.start();
+    await keeper.start().catch(async (error: unknown) => {
+      if (!options.useSnapshot || !(error instanceof ForebayError) || error.code !== 'REDIS_UNAVAILABLE') throw error;
+      options.logger.warn({ err: error }, 'the private Redis could not start from its snapshot; starting it empty');
+      files.dropSnapshot();
+      await keeper.start();
+    });
   } catch (error) {
     keeper.kill();
     files.tidy();
@@ -113,11 +118,10 @@ class Keeper implements PrivateRedis {
   }
 
   kill(): void {
-    const { pid } = this;
-    if (this.#state.name === 'restarting') this.#state.timer.cancel();
+    const last = this.#state;
+    if (last.name === 'restarting') last.timer.cancel();
     this.#state = { name: 'stopped' };
-    // Our own child's number cannot have been given to another process: it stays ours until we have heard of its end.
-    if (pid !== null) process.kill(pid, 'SIGKILL');
+    if (last.name === 'up' || last.name === 'starting') last.child.kill('SIGKILL');
     process.removeListener('exit', this.#killAtExit);
   }
 
