@@ -35,6 +35,8 @@ export interface AppOptions {
 }
 
 const MAX_HEADER_BYTES = 16 * 1024;
+/** Node looks for requests that are overdue this often; its default of 30 s would be the shortest request timeout in effect. */
+const MAX_CHECK_INTERVAL_MS = 5_000;
 /** A tag of 128 characters, each of 4 bytes, percent-encoded. */
 const MAX_PARAM_LENGTH = 128 * 4 * 3;
 const API_VERSION = '1';
@@ -65,7 +67,13 @@ function buildServer(settings: HttpSettings, observer: Observer): App {
     trustProxy: settings.trustProxy,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // Without a Host header Node would answer by itself, without a body; the hook below says why.
-    http: { maxHeaderSize: MAX_HEADER_BYTES, requireHostHeader: false },
+    http: {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      requireHostHeader: false,
+      headersTimeout: settings.requestTimeoutMs,
+      requestTimeout: settings.requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(Math.ceil(settings.requestTimeoutMs / 2), MAX_CHECK_INTERVAL_MS),
+    },
     genReqId: (request) => requestIdOf(request.headers['x-request-id']),
     clientErrorHandler: clientErrorHandler((status) => observer.rejected(status)),
     frameworkErrors: (error, request, reply) => {
@@ -93,12 +101,16 @@ function addHooks(app: App, observer: Observer, { token, handlerTimeoutMs }: Htt
   const checkToken = token === null ? undefined : bearerCheck(token);
   app.addHook('onRequest', (request, reply, done) => {
     observer.begin(request, reply);
-    limitWaiting(request, reply, handlerTimeoutMs, (error) => sendFault(observer, error, request, reply));
     reply.header('x-request-id', request.id);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       throw new HttpFault('REQUEST_MALFORMED', 'HTTP/1.1 needs a Host header', 'Host');
     }
     if (request.routeOptions.config.guarded === true) checkToken?.(request.headers.authorization);
+    done();
+  });
+  // From here on the request is whole: how long it took to arrive is under its own limit.
+  app.addHook('preValidation', (request, reply, done) => {
+    limitWaiting(request, reply, handlerTimeoutMs, (error) => sendFault(observer, error, request, reply));
     done();
   });
 }

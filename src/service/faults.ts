@@ -36,8 +36,14 @@ function schemaFault(error: FastifyError): Fault {
     const prefix = instancePath === '/' ? '' : `${field}.`;
     return keys.map((key) => ({ field: `${prefix}${String(key).slice(0, 128).toWellFormed()}`, message: 'is not a known field' }));
   });
-  const [first] = errors;
-  return { code: 'INPUT_INVALID', detail: first === undefined ? 'the input is not valid' : `"${first.field}": ${first.message}`, errors };
+  // Of several rules that one field breaks, the last is the one written for people.
+  const perField = [...new Map(errors.map((error) => [error.field, error])).values()];
+  const [first] = perField;
+  return {
+    code: 'INPUT_INVALID',
+    detail: first === undefined ? 'the input is not valid' : `"${first.field}": ${first.message}`,
+    errors: perField,
+  };
 }
 
 /** What to tell the client, whatever was thrown. */

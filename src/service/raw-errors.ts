@@ -45,6 +45,9 @@ export function answerOddRequests(server: Server, rejected: (status: number) => 
   server.on('checkExpectation', (_request, response) => {
     const problem = problemOf({ code: 'EXPECTATION_FAILED', detail: 'only Expect: 100-continue is understood' });
     rejected(problem.status);
-    response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, connection: 'close' }).end(JSON.stringify(problem));
+    const body = JSON.stringify(problem);
+    response
+      .writeHead(problem.status, { 'content-type': PROBLEM_TYPE, 'content-length': Buffer.byteLength(body), connection: 'close' })
+      .end(body);
   });
 }

@@ -22,8 +22,10 @@ export function limitWaiting(request: FastifyRequest, reply: FastifyReply, limit
     if (!reply.sent) answer(fault);
     controller.abort(fault);
   }, limitMs);
-  reply.raw.once('close', () => {
+  const ended = (): void => {
     clearTimeout(timer);
     if (!reply.raw.writableFinished) controller.abort(new Error('the client left'));
-  });
+  };
+  if (reply.raw.closed) ended();
+  else reply.raw.once('close', ended);
 }
