@@ -18,7 +18,8 @@ export function addSettingFlags(command: Command, uses: (option: ConfigOption) =
  */
 export function configOf(command: Command, shell: Shell): Config {
   const known = new Set<string>(['config', ...configOptions.map(({ name }) => name)]);
-  const flags = Object.fromEntries(Object.entries(command.opts()).filter(([name]) => known.has(name)));
+  // `false` is what commander gives for `--no-…`, which the command itself handles.
+  const flags = Object.fromEntries(Object.entries(command.opts()).filter(([name, value]) => known.has(name) && value !== false));
   // FOREBAY_DEBUG is the command line's own switch, not a setting.
   const { FOREBAY_DEBUG: _, ...env } = shell.env;
   return loadConfig({ flags, env, cwd: shell.cwd });

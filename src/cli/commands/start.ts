@@ -10,9 +10,10 @@ export function startCommand(shell: Shell, done: (code: ExitCode) => void): Comm
       'Run everything in one go: an embedded Postgres and a private Redis in a data folder, the HTTP service, and an index of a folder ' +
         '(default: the current one; none when a database URL is given). A later start reuses the data and indexes what has changed. Ctrl-C stops it all in order; a second one at once.',
     )
-    .option('--no-index', 'index nothing')
     .option('--json', 'print one line {"url": …, "pid": …} when it listens, and no examples');
   addSettingFlags(command);
+  // After `--index DIR`, or commander would give that one the default `true`.
+  command.option('--no-index', 'index nothing');
   return command
     .addHelpText('after', '\nExamples:\n  forebay start\n  forebay start --index ~/Pictures --data ~/.forebay-pictures --port 8080')
     .action(async () => {
