@@ -1,8 +1,25 @@
+import { noRemoteTier } from './cache/no-remote-tier.ts';
+import type { RemoteTier } from './cache/remote-tier.ts';
+import { fixedTtl } from './cache/ttl.ts';
+import { systemClock } from './core/clock.ts';
+import { ForebayError } from './core/errors.ts';
+import type { Logger } from './core/logger.ts';
+import { silentLogger } from './core/logger.ts';
+import { createFiles } from './files/create-files.ts';
+import type { FileCacheTuning } from './files/file-caches.ts';
+import { createFileCaches } from './files/file-caches.ts';
 import type { Files } from './files/files.ts';
+import type { FileStore } from './files/store.ts';
+import { createMetrics } from './metrics/forebay-metrics.ts';
+import type { Database } from './postgres/database.ts';
+import { openDatabase } from './postgres/database.ts';
+import { createFileStore } from './postgres/file-store.ts';
+import { migrate } from './postgres/migrate.ts';
+import { createRedisTier } from './redis/remote-tier.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
 export interface Readiness {
-  /** The database answers, or entries may be served without it. */
+  /** The database answers. */
   readonly ready: boolean;
   readonly database: 'up' | 'down';
   /** `off` when none is configured. */
@@ -14,9 +31,126 @@ export interface Readiness {
 /** A running Forebay: the file layer with its two caches, the database and Redis. */
 export interface Forebay extends AsyncDisposable {
   readonly files: Files;
+  /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
   close(): Promise<void>;
+}
+
+export interface ForebayOptions {
+  /** `postgres://…`, `pglite:DIR` or `pglite:memory`, which is then migrated, owned and closed; or an open, migrated database, which stays its opener's. */
+  readonly database: string | Database;
+  /** `redis://…`, `rediss://…` or `unix:/PATH`; `null` runs without Redis, each process for itself. */
+  readonly redis: string | null;
+  /** Put before every key in Redis. @defaultValue '' */
+  readonly keyPrefix?: string;
+  /** Room in process memory, for both caches together. @defaultValue 50,000 entries, 128 MiB, S3-FIFO */
+  readonly local?: { readonly maxEntries?: number; readonly maxBytes?: number; readonly policy?: 's3fifo' | 'lru' };
+  /** A fixed TTL in ms instead of the adaptive one. */
+  readonly ttl?: { readonly fixedMs?: number };
+  /** Longest wait for Redis in one read, in ms. @defaultValue 50 */
+  readonly redisBudgetMs?: number;
+  /** Queries of each cache under way at once. @defaultValue 16 */
+  readonly maxConcurrentLoads?: number;
+  /** Connections to Postgres, when `database` is a URL. @defaultValue 10 */
+  readonly databaseConnections?: number;
+  /** @defaultValue says nothing */
+  readonly logger?: Logger;
+  /** Further settings of the engine, for both caches. */
+  readonly cache?: FileCacheTuning;
+}
+
+const READINESS_MS = 1000;
+/** How long the start waits for Redis, so that the first reads find it. */
+const REDIS_START_MS = 1000;
+
+/**
+ * Opens Forebay: the database, Redis, and the caches of file records between them. Redis may be away, now and at any time.
+ * @throws {ForebayError} `CONFIG_INVALID`, `DATABASE_UNAVAILABLE`, `SCHEMA_NEWER`
+ */
+export async function createForebay(options: ForebayOptions): Promise<Forebay> {
+  const { logger = silentLogger } = options;
+  const owned = typeof options.database === 'string';
+  const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
+  const store = createFileStore(database);
+  const remote = await openRemote(options, database, logger);
+  const { redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
+  const caches = createFileCaches(store, remote, {
+    ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
+    ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
+    ...(ttl?.fixedMs === undefined ? {} : { ttl: fixedTtl(ttl.fixedMs) }),
+    ...local,
+    ...options.cache,
+  });
+  const registry = createMetrics({
+    caches: [caches.info, caches.meta],
+    remote,
+    pool: () => database.stats(),
+    now: () => systemClock.now(),
+  });
+  let closing: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    await Promise.all([caches.info.close(), caches.meta.close()]);
+    await remote.close();
+    if (owned) await database.close();
+  };
+  return {
+    files: createFiles(store, caches),
+    readiness: () => readiness(store, remote),
+    metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    close: () => (closing ??= close()),
+    [Symbol.asyncDispose]: () => (closing ??= close()),
+  };
+}
+
+async function openOwn(url: string, { databaseConnections, logger = silentLogger }: ForebayOptions): Promise<Database> {
+  const database = await openDatabase(url, {
+    logger,
+    ...(databaseConnections === undefined ? {} : { maxConnections: databaseConnections }),
+  });
+  try {
+    await migrate(database, { logger });
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function openRemote(options: ForebayOptions, database: Database, logger: Logger): Promise<RemoteTier> {
+  // PGlite lives in this process, so nobody else changes its data; with a shared Postgres and no Redis nobody tells us what others change.
+  if (options.redis === null) return noRemoteTier({ alone: database.kind === 'pglite' });
+  const remote = createRedisTier({
+    url: options.redis,
+    ...(options.keyPrefix === undefined ? {} : { keyPrefix: options.keyPrefix }),
+    onStateChange: (state, reason) => {
+      if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
+      else
+        logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
+    },
+  });
+  await new Promise<void>((resolve) => {
+    const timer = systemClock.schedule(REDIS_START_MS, resolve);
+    void remote.opened.then(() => {
+      timer.cancel();
+      resolve();
+    });
+  });
+  return remote;
+}
+
+async function readiness(store: FileStore, remote: RemoteTier): Promise<Readiness> {
+  const reasons: string[] = [];
+  const redis = remote.state();
+  if (redis === 'down') reasons.push('Redis cannot be reached: every miss of process memory goes to the database');
+  let database: Readiness['database'] = 'up';
+  try {
+    await store.ping({ signal: AbortSignal.timeout(READINESS_MS) });
+  } catch (error) {
+    database = 'down';
+    reasons.push(error instanceof ForebayError ? error.message : `the database did not answer within ${READINESS_MS} ms`);
+  }
+  return { ready: database === 'up', database, redis, reasons };
 }

@@ -50,8 +50,10 @@ export interface Files extends FileReads<FileInfo> {
   update(id: string, patch: FilePatch, condition?: WriteCondition): Promise<Written<FileInfo>>;
   /** Whether there was such a file. @throws {ForebayError} `VERSION_MISMATCH` */
   delete(id: string, condition?: WriteCondition): Promise<{ readonly existed: boolean; readonly invalidation: InvalidationState }>;
-  /** Everyone forgets; entries whose refresh fails may not be served either. */
+  /** Everyone forgets. */
   invalidate(targets: FileTargets): Promise<{ readonly invalidation: InvalidationState }>;
+  /** Everyone forgets, and what is under way may not fall back on an old entry either. */
+  purge(targets: FileTargets): Promise<{ readonly invalidation: InvalidationState }>;
   /** Loads the records into both tiers ahead of demand. */
   warm(
     ids: readonly string[],

@@ -1,0 +1,49 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { RemoteTier } from '../cache/remote-tier.ts';
+import type { Counted } from './cache-metrics.ts';
+import { registerCacheMetrics } from './cache-metrics.ts';
+
+export interface MetricsSources {
+  readonly caches: readonly Counted[];
+  readonly remote: RemoteTier;
+  /** Connections of the database. */
+  readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
+  /** Monotonic ms. */
+  readonly now: () => number;
+}
+
+/** One registry with every metric of the library; the service adds those of HTTP. */
+export function createMetrics(sources: MetricsSources): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  registerCacheMetrics(registry, sources.caches);
+  const gauges: [name: string, help: string, read: () => number][] = [
+    [
+      'forebay_redis_up',
+      'Whether Redis can be asked (1) or not (0); absent without Redis.',
+      () => (sources.remote.state() === 'up' ? 1 : 0),
+    ],
+    [
+      'forebay_bus_age_seconds',
+      'How long ago the invalidations were sent that are all known to have been heard here.',
+      () => (sources.now() - sources.remote.asOf(sources.now())) / 1000,
+    ],
+    ['forebay_database_connections', 'Open connections to the database.', () => sources.pool().total],
+    ['forebay_database_connections_idle', 'Open connections to the database without work.', () => sources.pool().idle],
+    ['forebay_database_waiting', 'Callers that wait for a connection to the database.', () => sources.pool().waiting],
+  ];
+  const offered = sources.remote.state() === 'off' ? gauges.filter(([name]) => name !== 'forebay_redis_up') : gauges;
+  for (const [name, help, read] of offered) {
+    const gauge = new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+    void gauge;
+  }
+  return registry;
+}

@@ -1,0 +1,105 @@
+import type { Redis } from 'ioredis';
+import type { Clock, Timer } from '../core/clock.ts';
+import type { BusMessage } from './message.ts';
+import { decodeMessage } from './message.ts';
+
+export interface BusOptions {
+  readonly client: Redis;
+  readonly channel: string;
+  readonly clock: Clock;
+  /** How often the echo is asked for, in ms. */
+  readonly echoMs: number;
+  /** Without an echo for so long the connection is taken for dead and made anew, in ms. */
+  readonly deadAfterMs: number;
+  onMessage(message: BusMessage): void;
+  /** Messages may have been missed. */
+  onGap(): void;
+}
+
+/**
+ * Hears of invalidations. A quiet bus and a dead one look alike, so each `echoMs` a PING goes down the same connection: the server sends what was published before it first, so its PONG proves
+ * that everything published before the PING was sent has been received.
+ */
+export class Bus {
+  readonly #o: BusOptions;
+  #asOf = Number.NEGATIVE_INFINITY;
+  #heardAt: number;
+  #subscribed = false;
+  #closed = false;
+  #timer: Timer | null = null;
+
+  constructor(options: BusOptions) {
+    this.#o = options;
+    this.#heardAt = options.clock.now();
+    const { client, channel } = options;
+    // Attached before SUBSCRIBE is sent: the first message may come with its acknowledgement.
+    client.on('message', (from: string, text: string) => {
+      if (from === channel) this.#onMessage(text);
+    });
+    client.on('ready', () => void this.#subscribe());
+    client.on('close', () => {
+      this.#subscribed = false;
+    });
+    if (client.status === 'ready') void this.#subscribe();
+    this.#tick();
+  }
+
+  /** Local monotonic time before which nothing published was missed. */
+  get asOf(): number {
+    return this.#asOf;
+  }
+
+  get up(): boolean {
+    return this.#subscribed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  async #subscribe(): Promise<void> {
+    try {
+      await this.#o.client.subscribe(this.#o.channel);
+    } catch {
+      // Lost again; the next 'ready' subscribes.
+      return;
+    }
+    // What was published while there was no subscription is lost: all that was kept or begun before does not count.
+    this.#subscribed = true;
+    this.#heardAt = this.#o.clock.now();
+    this.#o.onGap();
+    void this.#echo();
+  }
+
+  #onMessage(text: string): void {
+    const message = decodeMessage(text);
+    if (message === null) this.#o.onGap();
+    else this.#o.onMessage(message);
+  }
+
+  #tick(): void {
+    if (this.#closed) return;
+    this.#timer = this.#o.clock.schedule(this.#o.echoMs, () => {
+      if (this.#subscribed) void this.#echo();
+      this.#tick();
+    });
+  }
+
+  async #echo(): Promise<void> {
+    const sentAt = this.#o.clock.now();
+    if (sentAt - this.#heardAt > this.#o.deadAfterMs) {
+      this.#subscribed = false;
+      this.#o.client.disconnect(true);
+      return;
+    }
+    try {
+      await this.#o.client.ping();
+    } catch {
+      return;
+    }
+    if (!this.#subscribed) return;
+    this.#heardAt = this.#o.clock.now();
+    this.#asOf = Math.max(this.#asOf, sentAt);
+  }
+}

@@ -1,0 +1,91 @@
+import type { Redis } from 'ioredis';
+import type { RemoteRead, UnavailableReason } from '../cache/remote-tier.ts';
+import type { Clock } from '../core/clock.ts';
+import type { TagSync } from './tag-sync.ts';
+import { TurnBatch } from './turn-batch.ts';
+
+interface Pending {
+  readonly key: string;
+  readonly deadline: number;
+  readonly settle: (read: RemoteRead) => void;
+}
+
+/**
+ * Keys in one MGET. Measured with 100 reads at once, parsing included: overlapped MGETs of 32 give 4 times the throughput of single GETs and 1.6 times that of one MGET of all, since the first replies
+ * are parsed while the server works on the next.
+ */
+const KEYS_PER_MGET = 32;
+const MAX_UNANSWERED = 20_000;
+
+/** Reads of one turn of the event loop, in overlapped MGETs behind one look at the tag table's head and the server's clock. */
+export class KeyReads {
+  readonly #client: Redis;
+  readonly #clock: Clock;
+  readonly #tags: TagSync;
+  readonly #batch: TurnBatch<Pending>;
+  #unanswered = 0;
+
+  constructor(client: Redis, clock: Clock, tags: TagSync) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#tags = tags;
+    this.#batch = new TurnBatch(clock, (reads) => this.#send(reads));
+  }
+
+  read(key: string, deadline: number): Promise<RemoteRead> {
+    if (this.#client.status !== 'ready') return Promise.resolve({ outcome: 'unavailable', reason: 'disconnected' });
+    if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve({ outcome: 'unavailable', reason: 'overload' });
+    this.#unanswered += 1;
+    return new Promise((resolve) => {
+      this.#batch.add({ key, deadline, settle: resolve });
+    });
+  }
+
+  #send(reads: Pending[]): void {
+    const deadline = Math.max(...reads.map((read) => read.deadline));
+    let open = true;
+    const timer = this.#clock.schedule(Math.max(0, deadline - this.#clock.now()), () => {
+      open = false;
+      for (const read of reads) read.settle(unavailable('budget'));
+    });
+    // The head of the tag table is asked for first and its reply comes first: every value below is judged by a table at least as new as this moment's.
+    const head = this.#tags.readHead();
+    const serverClock = this.#client.time();
+    const chunks: Promise<void>[] = [];
+    for (let at = 0; at < reads.length; at += KEYS_PER_MGET)
+      chunks.push(this.#sendChunk(reads.slice(at, at + KEYS_PER_MGET), head, serverClock, () => open));
+    void Promise.allSettled(chunks).then(() => {
+      timer.cancel();
+      this.#unanswered -= reads.length;
+    });
+  }
+
+  async #sendChunk(
+    reads: readonly Pending[],
+    head: Promise<boolean>,
+    serverClock: Promise<[string | number, string | number] | unknown[]>,
+    isOpen: () => boolean,
+  ): Promise<void> {
+    try {
+      const [values, level, [seconds, micros]] = await Promise.all([
+        this.#client.mgetBuffer(reads.map((read) => read.key)),
+        head,
+        serverClock,
+      ]);
+      if (!isOpen()) return;
+      const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+      reads.forEach((read, i) => {
+        const bytes = values[i] ?? null;
+        // Without a known tag table nothing may be said of any value: fail closed.
+        if (!level) read.settle(unavailable('unverified'));
+        else read.settle(bytes === null ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
+      });
+    } catch {
+      for (const read of reads) read.settle(unavailable('error'));
+    }
+  }
+}
+
+function unavailable(reason: UnavailableReason): RemoteRead {
+  return { outcome: 'unavailable', reason };
+}

@@ -1,0 +1,83 @@
+import type { Redis } from 'ioredis';
+import type { Clock } from '../core/clock.ts';
+import type { UnavailableReason } from '../cache/remote-tier.ts';
+import type { ScriptCall } from './scripts.ts';
+import { TurnBatch } from './turn-batch.ts';
+
+/** What became of a call; a call that was not answered may have been carried out all the same. */
+export type Reply<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: UnavailableReason; readonly error?: Error };
+
+interface Pending {
+  readonly call: ScriptCall;
+  readonly settle: (reply: Reply<unknown>) => void;
+}
+
+/** Calls under way at once, beyond which new ones are refused: at 50 ms a call this is 200,000 a second. */
+const MAX_UNANSWERED = 10_000;
+
+/** Runs scripts: the calls of one turn of the event loop in one pipeline, each with its own deadline. Never rejects, never queues without a connection. */
+export class ScriptCalls {
+  readonly #client: Redis;
+  readonly #clock: Clock;
+  readonly #batch: TurnBatch<Pending>;
+  #unanswered = 0;
+
+  constructor(client: Redis, clock: Clock) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#batch = new TurnBatch(clock, (calls) => void this.#send(calls));
+  }
+
+  /** Runs a script; its replies' strings come as Buffers. `deadline`: monotonic ms after which the answer is not waited for. */
+  run(call: ScriptCall, deadline: number): Promise<Reply<unknown>> {
+    if (this.#client.status !== 'ready') return Promise.resolve({ ok: false, reason: 'disconnected' });
+    if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve({ ok: false, reason: 'overload' });
+    this.#unanswered += 1;
+    return new Promise((resolve) => {
+      const timer = this.#clock.schedule(Math.max(0, deadline - this.#clock.now()), () => resolve({ ok: false, reason: 'budget' }));
+      const settle = (reply: Reply<unknown>): void => {
+        this.#unanswered -= 1;
+        timer.cancel();
+        resolve(reply);
+      };
+      this.#batch.add({ call, settle });
+    });
+  }
+
+  async #send(calls: Pending[]): Promise<void> {
+    const replies = await this.#pipeline(calls, 'EVALSHA');
+    // A server that does not know a script (restarted, failed over, flushed) is given its text.
+    const unknown = calls.filter((_, i) => isNoScript(replies[i]));
+    const again = unknown.length === 0 ? [] : await this.#pipeline(unknown, 'EVAL');
+    calls.forEach((pending, i) => {
+      const at = unknown.indexOf(pending);
+      pending.settle((at < 0 ? replies[i] : again[at]) ?? { ok: false, reason: 'error' });
+    });
+  }
+
+  async #pipeline(calls: readonly Pending[], command: 'EVAL' | 'EVALSHA'): Promise<Reply<unknown>[]> {
+    const pipeline = this.#client.pipeline();
+    for (const { call } of calls) {
+      const name = command === 'EVAL' ? call.script.lua : call.script.sha1;
+      pipeline.callBuffer(command, name, call.keys.length, ...call.keys, ...call.args);
+    }
+    try {
+      const results = await pipeline.exec();
+      return (results ?? []).map(([error, value]) => (error === null ? { ok: true, value } : failed(error)));
+    } catch (thrown) {
+      const reply = failed(thrown);
+      return calls.map(() => reply);
+    }
+  }
+}
+
+function failed(thrown: unknown): Reply<never> {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  return { ok: false, reason: 'error', error };
+}
+
+function isNoScript(reply: Reply<unknown> | undefined): boolean {
+  return reply?.ok === false && reply.error?.message.startsWith('NOSCRIPT') === true;
+}
