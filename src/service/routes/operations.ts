@@ -7,7 +7,7 @@ import type { Forebay, Readiness } from '../../forebay.ts';
 import { sendJson, toJson } from './answers.ts';
 import { HttpFault } from '../faults.ts';
 import type { App } from './app-type.ts';
-import { json, readinessSchema } from './schemas.ts';
+import { json, problems, readinessSchema } from './schemas.ts';
 
 type Answer = (reply: FastifyReply) => Promise<FastifyReply>;
 type Response = ReturnType<typeof json>;
@@ -84,7 +84,10 @@ function docsRoute(app: App): void {
     url: '/docs/errors.md',
     operationId: 'errorDocs',
     summary: 'What each error code means and what to do; the `type` of problems points here.',
-    response: { 200: { description: 'Markdown.', content: { 'text/markdown': { schema: z.string() } } } },
+    response: {
+      200: { description: 'Markdown.', content: { 'text/markdown': { schema: z.string() } } },
+      ...problems({ 404: 'This installation comes without its documentation.' }),
+    },
     answer: async (reply) => {
       const text = await readFile(ERROR_DOCS).catch(() => {
         throw new HttpFault('ROUTE_NOT_FOUND', 'this installation comes without its documentation');
