@@ -52,6 +52,22 @@ const IN_INDEX_ORDER = 'set local enable_bitmapscan = off; set local enable_seqs
 
 const DELETE_MANY = 'delete from forebay.file_info where id = any($1::uuid[]) returning id';
 
+/** SQLSTATE of a statement that Postgres stopped because two waited for each other's rows. */
+const DEADLOCK = '40P01';
+const DEADLOCK_TRIES = 5;
+
+/** Runs a batch again that met another over the same rows, in another order, and was chosen to give way; nothing of it was written. */
+async function givingWay<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (thrown) {
+      const deadlock = thrown instanceof Error && 'code' in thrown && thrown.code === DEADLOCK;
+      if (!deadlock || tries === DEADLOCK_TRIES) throw thrown;
+    }
+  }
+}
+
 /** Characters of a path that the index holds. */
 const INDEXED_LENGTH = 512;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
@@ -68,7 +84,8 @@ function indexRange(prefix: string): [from: string, before: string] {
 export function createFileBulkStore(database: Database): FileBulkStore {
   async function upsertIndexed(files: readonly IndexedFile[], call?: StoreCall): Promise<BulkOutcome> {
     if (files.length === 0) return { inserted: [], changed: [], unchanged: 0 };
-    const rows = await database.query<{ id: FileId; inserted: boolean }>(UPSERT, [JSON.stringify(files)], call);
+    const given = JSON.stringify(files);
+    const rows = await givingWay(() => database.query<{ id: FileId; inserted: boolean }>(UPSERT, [given], call));
     const inserted = rows.filter((row) => row.inserted).map((row) => row.id);
     const changed = rows.filter((row) => !row.inserted).map((row) => row.id);
     return { inserted, changed, unchanged: files.length - rows.length };
@@ -89,7 +106,8 @@ export function createFileBulkStore(database: Database): FileBulkStore {
 
   async function deleteMany(ids: readonly FileId[], call?: StoreCall): Promise<FileId[]> {
     if (ids.length === 0) return [];
-    return (await database.query<{ id: FileId }>(DELETE_MANY, [ids], call)).map((row) => row.id);
+    const rows = await givingWay(() => database.query<{ id: FileId }>(DELETE_MANY, [ids], call));
+    return rows.map((row) => row.id);
   }
 
   return { upsertIndexed, listBelow, deleteMany };

@@ -282,6 +282,20 @@ export function describeFileStore(name: string, open: () => Promise<Database>): 
         expect(outcomes.flatMap((outcome) => outcome.inserted).toSorted()).toEqual(files.map((file) => file.id).toSorted());
       });
 
+      it('bears two indexers that change, and two that delete, the same records in opposite orders', async () => {
+        const files = Array.from({ length: 300 }, () => found());
+        await store.upsertIndexed(files);
+        for (let size = 100; size < 110; size += 1) {
+          const grown = files.map((file) => ({ ...file, size }));
+          await Promise.all([store.upsertIndexed(grown), store.upsertIndexed(grown.toReversed())]);
+        }
+        const ids = files.map((file) => file.id);
+        const infos = await store.loadInfos(ids);
+        expect(new Set([...infos.values()].map((info) => info.size))).toEqual(new Set([109]));
+        const deleted = await Promise.all([store.deleteMany(ids), store.deleteMany(ids.toReversed())]);
+        expect(deleted.flat().toSorted()).toEqual(ids.toSorted());
+      });
+
       it('lists exactly the records below a prefix, page by page, long paths and odd bytes included', async () => {
         const deep = `/list/${'d\u{1F600}/'.repeat(600)}`;
         const odd = Buffer.from([...Buffer.from('/list/'), 0xff, 0x80]);
