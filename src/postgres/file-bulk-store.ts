@@ -4,6 +4,8 @@ import type { Database } from './database.ts';
 
 /**
  * Reads before it writes: a record that is as it was costs one look-up by key and no version. `on conflict` is for the writer that comes between.
+ * One JSON parameter, since tags are arrays in an array, which `unnest` cannot take; reading it costs 9 ms per 1,000 files against 7 ms (PGlite: 12 and 10),
+ * of 22 ms (40 ms) for the whole insert.
  */
 const UPSERT = `
   with given as materialized (
