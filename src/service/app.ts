@@ -110,7 +110,9 @@ function addHooks(app: App, observer: Observer, { token, handlerTimeoutMs }: Htt
   });
   // From here on the request is whole: how long it took to arrive is under its own limit.
   app.addHook('preValidation', (request, reply, done) => {
-    limitWaiting(request, reply, handlerTimeoutMs, (error) => sendFault(observer, error, request, reply));
+    limitWaiting(request, reply, handlerTimeoutMs, (error) => {
+      sendFault(observer, error, request, reply);
+    });
     done();
   });
 }

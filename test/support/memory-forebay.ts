@@ -41,7 +41,7 @@ function checkVersion(current: number, condition: WriteCondition | undefined): v
   }
 }
 
-function withoutNulls<T extends object>(fields: T): object {
+function withoutNulls(fields: object): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined));
 }
 
@@ -148,6 +148,7 @@ export function createMemoryForebay(): MemoryForebay {
       forebay.invalidated.push(targets);
       return { invalidation: forebay.invalidation };
     },
+    purge: (targets) => files.invalidate(targets),
     warm: async (ids) => ({ loaded: ids.length, absent: 0, failed: 0 }),
   };
 

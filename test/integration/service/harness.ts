@@ -10,7 +10,14 @@ export interface Harness extends AsyncDisposable {
   readonly service: Service;
   readonly url: string;
   /** `fetch` under the service's URL; an object body goes as JSON. */
-  call(path: string, init?: Omit<RequestInit, 'body'> & { json?: unknown; body?: string | Uint8Array<ArrayBuffer> }): Promise<Response>;
+  call(
+    path: string,
+    init?: Omit<RequestInit, 'body' | 'headers'> & {
+      headers?: Record<string, string>;
+      json?: unknown;
+      body?: string | Uint8Array<ArrayBuffer>;
+    },
+  ): Promise<Response>;
 }
 
 /** A listening service over records in memory. */

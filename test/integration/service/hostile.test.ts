@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { problemSchema } from '../../../src/service/problem.ts';
 import { ID, NEW_FILE, problemOf, sendRaw, startHarness, type Harness } from './harness.ts';

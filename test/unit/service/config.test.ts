@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { ForebayError } from '../../../src/core/errors.ts';
@@ -216,7 +216,9 @@ describe('the token', () => {
 
 describe('secrets', () => {
   /** Distinct enough that it can only come from the secret itself. */
-  const password = fc.string({ unit: fc.constantFrom(...'XYZ@:/?#%&=[] "\\'), minLength: 3, maxLength: 10 }).map((tail) => `s3cr${tail}3t`);
+  const password = fc
+    .string({ unit: fc.constantFrom(...Array.from('XYZ@:/?#%&=[] "\\')), minLength: 3, maxLength: 10 })
+    .map((tail) => `s3cr${tail}3t`);
   const pieces = (secret: string): string[] => secret.split(/[@:/?#%&=[\] "\\]+/).filter((piece) => piece.length > 3);
 
   it('are printed neither in the configuration nor in errors, however the URL is broken', () => {
