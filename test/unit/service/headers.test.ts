@@ -85,10 +85,16 @@ describe('Cache-Status', () => {
 
   it('follows the grammar for every look-up', () => {
     fc.assert(
-      fc.property(lookup, (one) => expect(cacheStatusOf(one)).toMatch(GRAMMAR)),
+      fc.property(lookup, (one) => {
+        expect(cacheStatusOf(one)).toMatch(GRAMMAR);
+      }),
       { numRuns: 500 },
     );
-    fc.assert(fc.property(fc.array(lookup, { minLength: 1 }), (many) => expect(cacheStatusOfMany(many)).toMatch(GRAMMAR)));
+    fc.assert(
+      fc.property(fc.array(lookup, { minLength: 1 }), (many) => {
+        expect(cacheStatusOfMany(many)).toMatch(GRAMMAR);
+      }),
+    );
   });
 
   it('has a negative ttl for a stale answer and never for a hit', () => {
