@@ -92,5 +92,5 @@ export function registerCacheMetrics(registry: Registry, caches: readonly Counte
 }
 
 function samples(caches: readonly Counted[], read: Read): Sample[] {
-  return caches.flatMap(({ name, stats }) => read(stats()).map(([labels, value]): Sample => [{ cache: name, ...labels }, value]));
+  return caches.flatMap((cache) => read(cache.stats()).map(([labels, value]): Sample => [{ cache: cache.name, ...labels }, value]));
 }
