@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ForebayError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { ForebayOptions } from '../forebay.ts';
 import type { Given, Origin } from './config/gather.ts';
 import { gather } from './config/gather.ts';
 import type { RawValue } from './config/kinds.ts';
@@ -145,19 +146,6 @@ export function renderConfig(config: Config, { json = false }: { readonly json?:
     .join('\n');
 }
 
-/** What `createForebay` needs of the configuration. */
-export interface ForebayOptionsFromConfig {
-  readonly database: string;
-  readonly redis: string | null;
-  readonly keyPrefix: string;
-  readonly local: { readonly maxEntries: number; readonly maxBytes: number; readonly policy: 's3fifo' | 'lru' };
-  readonly ttl?: { readonly fixedMs: number };
-  readonly redisBudgetMs: number;
-  readonly maxConcurrentLoads: number;
-  readonly databaseConnections: number;
-  readonly logger: Logger;
-}
-
 export interface OpenedParts {
   readonly logger: Logger;
   /** URL of the embedded Redis that the caller started; `null` when it could not be, and Forebay runs without. Asked for only when `redisUrl` is `embedded`. */
@@ -165,7 +153,10 @@ export interface OpenedParts {
 }
 
 /** The options of `createForebay` for this configuration. */
-export function toForebayOptions(config: Config, { logger, embeddedRedisUrl = null }: OpenedParts): ForebayOptionsFromConfig {
+export function toForebayOptions(
+  config: Config,
+  { logger, embeddedRedisUrl = null }: OpenedParts,
+): ForebayOptions & { readonly database: string; readonly databaseConnections: number } {
   return {
     database: config.databaseUrl === 'embedded' ? `pglite:${resolve(config.data, 'database')}` : config.databaseUrl,
     redis: config.redisUrl === 'embedded' ? embeddedRedisUrl : config.redisUrl === 'none' ? null : config.redisUrl,

@@ -1,7 +1,8 @@
 import type { RawValue } from './kinds.ts';
 
 const HIDDEN = '********';
-const SECRET_PARAMETER = /pass|pwd|secret|token|key/i;
+/** Parameters that are known to hold no secret. An unescaped `&` cuts a password into what looks like more of them, so that all others are hidden, names too. */
+const SHOWN_PARAMETER = /^(sslmode|application_name|connect_timeout|db)=[\w.-]*$/;
 
 /**
  * A URL, or what was meant to be one, without its password. Whatever does not parse cleanly is hidden whole: a password
@@ -13,8 +14,9 @@ function maskUrl(url: string): string {
   const doubtful = parsed === undefined || parsed.host === '' || /@/.test(parsed.pathname + parsed.search + parsed.hash);
   if (doubtful) return `${/^\w+:(?:\/\/)?/.exec(url)?.[0] ?? ''}${HIDDEN}`;
   const user = parsed.username === '' && parsed.password === '' ? '' : `${parsed.username}${parsed.password === '' ? '' : `:${HIDDEN}`}@`;
-  const parameters = [...parsed.searchParams].map(([name, value]) => `${name}=${SECRET_PARAMETER.test(name) ? HIDDEN : value}`);
-  return `${parsed.protocol}//${user}${parsed.host}${parsed.pathname}${parameters.length === 0 ? '' : `?${parameters.join('&')}`}`;
+  const parameters = parsed.search.slice(1).split('&').filter(Boolean);
+  const shown = parameters.map((parameter) => (SHOWN_PARAMETER.test(parameter) ? parameter : HIDDEN));
+  return `${parsed.protocol}//${user}${parsed.host}${parsed.pathname}${shown.length === 0 ? '' : `?${shown.join('&')}`}`;
 }
 
 /** A value as it may be shown. */

@@ -91,8 +91,8 @@ export const settings = Object.freeze({
     '',
     { defaultText: 'empty' },
   ),
-  localMaxEntries: setting('Cache', 'Entries kept in process memory at most; 0 keeps none.', integer(0, 100_000_000), 50_000),
-  localMaxBytes: setting('Cache', 'Process memory for entries at most.', size(0, 1024 * GIB), 64 * MIB),
+  localMaxEntries: setting('Cache', 'Entries kept in process memory at most; 0 keeps none.', integer(0, 50_000_000), 50_000),
+  localMaxBytes: setting('Cache', 'Process memory for entries at most.', size(0, 1024 * GIB), 128 * MIB),
   localPolicy: setting('Cache', 'Which entry makes room when process memory is full.', oneOf(['s3fifo', 'lru']), 's3fifo'),
   fixedTtlMs: setting(
     'Cache',
@@ -105,7 +105,7 @@ export const settings = Object.freeze({
     'Cache',
     'Database loads in flight at once at most; more wait, and past the queue are refused.',
     integer(1, 10_000),
-    64,
+    16,
   ),
 
   bodyLimitBytes: setting('HTTP limits', 'Largest request body.', size(64 * KIB, 64 * MIB), MIB),
