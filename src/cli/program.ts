@@ -26,7 +26,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     exitCode = code;
   };
   const program = new Command('forebay')
-    .description('Redis caching for file metadata that never serves stale data beyond the bound it states.')
+    .description('File metadata served through process memory and Redis, from Postgres: the service, and what prepares and explains it.')
     .version(packageVersion(), '-V, --version')
     .addHelpText('after', HELP);
   for (const make of [startCommand, serveCommand, indexCommand, configCommand]) program.addCommand(make(shell, done));

@@ -1,22 +1,33 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { pathId } from '../../src/files/index-tree/path-bytes.ts';
 import { processesWith, root, runProgram, type Program, type ProgramOptions } from '../support/program.ts';
 import { freePort } from '../support/redis.ts';
 
 const ODD_NAMES = ['plain.txt', 'snow ☃ and ünïcode.md', `quotes ' " and back\\slash.json`, 'new\nline', '-rf', '%2e%2e', ' blank '];
 
+let template: string;
 let dir: string;
 let data: string;
 let files: string;
 let programs: Program[];
 
+// Making a new database takes seconds; all tests but the one of the first start begin with a copy of an empty one.
+beforeAll(async () => {
+  template = realpathSync(mkdtempSync(path.join(tmpdir(), 'forebay-template-')));
+  mkdirSync(path.join(template, 'files'));
+  await using program = runProgram(['index', path.join(template, 'files'), '--data', path.join(template, 'data')]);
+  expect(await program.exited).toBe(0);
+});
+afterAll(() => rmSync(template, { recursive: true, force: true }));
+
 beforeEach(() => {
   dir = realpathSync(mkdtempSync(path.join(tmpdir(), 'forebay-e2e-')));
   data = path.join(dir, 'data');
+  cpSync(path.join(template, 'data'), data, { recursive: true });
   files = path.join(dir, 'files');
   mkdirSync(path.join(files, 'deep', 'er'), { recursive: true });
   for (const name of ODD_NAMES) writeFileSync(path.join(files, name), name);
@@ -55,6 +66,7 @@ const redisServers = (): string[] => processesWith(dir).filter((line) => line.in
 
 describe('forebay start', () => {
   test('a record comes from the database, after a restart from Redis, and then from process memory', async () => {
+    rmSync(data, { recursive: true });
     const first = start();
     const url = await first.url();
     await indexed(first);
