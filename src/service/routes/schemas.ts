@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fileInfoSchema, fileMetaSchema, tagSchema } from '../../files/records.ts';
+import { fileInfoSchema, tagSchema } from '../../files/records.ts';
 import { problemSchema } from '../problem.ts';
 
 /** Ids of one batch at most. */
@@ -31,8 +31,6 @@ export const batchAnswer = z.strictObject({
   absent: z.array(fileIdSchema).describe('Ids without a record, each once.'),
   unavailable: z.array(fileIdSchema).describe('Ids of which nobody could say whether there is a record, each once. Ask again.'),
 });
-
-export const metaBody = z.strictObject({ attributes: fileMetaSchema.shape.attributes });
 
 export const invalidated = z.strictObject({
   invalidation: z.enum(['applied', 'queued']).describe('Whether every cache has heard of it, or it waits for Redis to return.'),

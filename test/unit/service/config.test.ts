@@ -5,6 +5,8 @@ import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { ForebayError } from '../../../src/core/errors.ts';
+import { formatDuration, parseDuration } from '../../../src/core/duration.ts';
+import { formatSize, parseSize } from '../../../src/core/size.ts';
 import { configOptions, loadConfig, renderConfig, toForebayOptions } from '../../../src/service/config.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'forebay-config-'));
@@ -57,6 +59,25 @@ const WRONG: Readonly<Record<string, unknown>> = {
   logFormat: 'xml',
   logRequests: 'some',
 };
+
+describe('sizes and durations', () => {
+  it('read back as they were written', () => {
+    fc.assert(
+      fc.property(fc.maxSafeNat(), fc.constantFrom(1, 1000, 60_000, 2 ** 10, 2 ** 20), (n, unit) => {
+        const value = Math.floor(n / unit / 4) * unit;
+        expect(parseSize(formatSize(value))).toBe(value);
+        expect(parseDuration(formatDuration(value))).toBe(value);
+      }),
+    );
+  });
+
+  it.each(['', ' ', '-1', '1.', '.5', '1 000', '1e3', '0x10', 'mb', '1zb', 'NaN', '9007199254740992', '1.5', '0.3b'])(
+    '%j is neither',
+    (text) => {
+      expect([parseSize(text), parseDuration(text)]).toEqual([undefined, undefined]);
+    },
+  );
+});
 
 describe('loadConfig', () => {
   it('needs nothing: every default follows its own rule', () => {
