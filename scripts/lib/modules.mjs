@@ -23,7 +23,7 @@ function packagesOf(file) {
  * npm records what it installed in `node_modules/.package-lock.json`, as the last thing that it does; comparing with that needs no
  * stamp of our own and also notices an `npm install` by hand or one that was cut off.
  */
-export function modulesAreCurrent() {
+function modulesAreCurrent() {
   const wanted = packagesOf('package-lock.json');
   const installed = packagesOf('node_modules/.package-lock.json');
   if (wanted === null || installed === null) return false;

@@ -10,7 +10,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
  * Under `npm start` the PATH begins with `node_modules/.bin`, whose `node` an `npm ci` removes while it runs.
  * Tools of the system are therefore looked up without it.
  */
-export function systemPath() {
+function systemPath() {
   const inModules = path.join('node_modules', '.bin');
   return (process.env['PATH'] ?? '')
     .split(path.delimiter)
