@@ -63,8 +63,6 @@ export interface ForebayOptions {
 }
 
 const READINESS_MS = 1000;
-/** How long the start waits for Redis, so that the first reads find it. */
-const REDIS_START_MS = 1000;
 
 /**
  * Opens Forebay: the database, Redis, and the caches of file records between them. Redis may be away, now and at any time.
@@ -75,7 +73,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const owned = typeof options.database === 'string';
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
-  const remote = await openRemote(options, database, logger);
+  const remote = openRemote(options, database, logger);
   const { redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
   const caches = createFileCaches(store, remote, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
@@ -84,6 +82,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     ...local,
     ...options.cache,
   });
+  await caches.info.start();
   const registry = createMetrics({
     caches: [caches.info, caches.meta],
     remote,
@@ -119,10 +118,10 @@ async function openOwn(url: string, { databaseConnections, logger = silentLogger
   }
 }
 
-async function openRemote(options: ForebayOptions, database: Database, logger: Logger): Promise<RemoteTier> {
+function openRemote(options: ForebayOptions, database: Database, logger: Logger): RemoteTier {
   // PGlite lives in this process, so nobody else changes its data; with a shared Postgres and no Redis nobody tells us what others change.
   if (options.redis === null) return noRemoteTier({ alone: database.kind === 'pglite' });
-  const remote = createRedisTier({
+  return createRedisTier({
     url: options.redis,
     ...(options.keyPrefix === undefined ? {} : { keyPrefix: options.keyPrefix }),
     onStateChange: (state, reason) => {
@@ -131,14 +130,6 @@ async function openRemote(options: ForebayOptions, database: Database, logger: L
         logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
     },
   });
-  await new Promise<void>((resolve) => {
-    const timer = systemClock.schedule(REDIS_START_MS, resolve);
-    void remote.opened.then(() => {
-      timer.cancel();
-      resolve();
-    });
-  });
-  return remote;
 }
 
 async function readiness(store: FileStore, remote: RemoteTier): Promise<Readiness> {

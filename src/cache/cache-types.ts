@@ -44,6 +44,10 @@ export interface CacheEvents {
 /** A two-tier cache. `K` is the key, `V` a value that JSON can hold. */
 export interface Cache<K, V> extends AsyncDisposable {
   readonly name: string;
+  /**
+   * Waits until the remote tier was reached or the first try failed, at most `timeoutMs` (1,000 by default), so that the first look-ups find it. Optional: a cache serves from the moment it is made.
+   */
+  start(options?: { readonly timeoutMs?: number }): Promise<void>;
   /** The value, or `null` when the record does not exist. @throws {ForebayError} `LOAD_FAILED`, `LOAD_TIMEOUT`, `OVERLOADED`, `SOURCE_SHAPE`, `CLOSED`, or what the source threw if it was a ForebayError. */
   get(key: K, options?: LookupOptions): Promise<V | null>;
   /** As `get`, for many keys, in the order asked. @throws {ForebayError} of the first key that failed. */

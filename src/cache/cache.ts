@@ -16,6 +16,7 @@ import { tagBuckets } from './tags.ts';
 
 /** Keys that `warm` asks for at a time. */
 const WARM_BATCH = 500;
+const START_MS = 1000;
 
 /**
  * Makes a two-tier cache. It opens nothing and owns no connection: the remote tier, if any, is the caller's.
@@ -46,6 +47,17 @@ class TwoTierCache<K, V> implements Cache<K, V> {
         if (purge) this.#reads.flights.taintAll(true);
       },
       onGap: () => this.#onGap(),
+    });
+  }
+
+  start({ timeoutMs = START_MS }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const { remote, clock } = this.#o;
+    return new Promise((resolve) => {
+      const timer = clock.schedule(timeoutMs, resolve);
+      void remote.opened.then(() => {
+        timer.cancel();
+        resolve();
+      });
     });
   }
 

@@ -15,6 +15,7 @@ export function noRemoteTier(options: { alone: boolean }): RemoteTier {
   const off = { outcome: 'unavailable', reason: 'off' } as const;
   return {
     tags,
+    opened: Promise.resolve(),
     read: () => Promise.resolve(off),
     acquire: () => Promise.resolve(off),
     fill: () => Promise.resolve('unavailable'),

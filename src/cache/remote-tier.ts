@@ -61,6 +61,8 @@ export interface LeaseHolder {
 export interface RemoteTier {
   /** This process's copy of the tag stamps, kept level by this tier: every answered read has brought it up to date first. */
   readonly tags: TagTable;
+  /** Resolves when the first try to reach the tier has come to an end, good or bad. */
+  readonly opened: Promise<void>;
   /** Reads one key. `deadline`: monotonic ms after which the answer is not waited for. */
   read(key: string, deadline: number): Promise<RemoteRead>;
   /**

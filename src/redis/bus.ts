@@ -27,6 +27,7 @@ export class Bus {
   #subscribed = false;
   #closed = false;
   #timer: Timer | null = null;
+  readonly #opened = Promise.withResolvers<void>();
 
   constructor(options: BusOptions) {
     this.#o = options;
@@ -39,6 +40,7 @@ export class Bus {
     client.on('ready', () => void this.#subscribe());
     client.on('close', () => {
       this.#subscribed = false;
+      this.#opened.resolve();
     });
     if (client.status === 'ready') void this.#subscribe();
     this.#tick();
@@ -49,8 +51,9 @@ export class Bus {
     return this.#asOf;
   }
 
-  get up(): boolean {
-    return this.#subscribed;
+  /** Resolves when the first try to subscribe has come to an end, good or bad. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
   }
 
   close(): void {
@@ -70,6 +73,7 @@ export class Bus {
     this.#heardAt = this.#o.clock.now();
     this.#o.onGap();
     void this.#echo();
+    this.#opened.resolve();
   }
 
   #onMessage(text: string): void {

@@ -34,7 +34,7 @@ const RETRY_MS = 100;
 const FILL_WAIT_MS = 1000;
 
 /** A remote tier and bus on one Redis server: one connection for commands, one for the bus. Opens in the background; close it with `close`. */
-export function createRedisTier(options: RedisTierOptions): RemoteTier & { readonly opened: Promise<void> } {
+export function createRedisTier(options: RedisTierOptions): RemoteTier {
   return new RedisTier(options);
 }
 
@@ -60,7 +60,6 @@ class RedisTier implements RemoteTier {
   #retry: Timer | null = null;
   #told: 'up' | 'down' | null = null;
   #closed = false;
-  /** Resolves when the first try to connect has come to an end, good or bad. */
   readonly opened: Promise<void>;
 
   constructor(options: RedisTierOptions) {
@@ -109,10 +108,11 @@ class RedisTier implements RemoteTier {
       this.#tell('up', 'connected');
       void this.#confirm();
     });
-    this.opened = new Promise((resolve) => {
+    const connected = new Promise<void>((resolve) => {
       this.#client.once('ready', resolve);
       this.#client.once('close', resolve);
     });
+    this.opened = Promise.all([connected, this.#bus.opened]).then(() => {});
     let lastError = 'the connection was closed';
     this.#client.on('error', (error: Error) => {
       lastError = error.message;

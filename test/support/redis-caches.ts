@@ -69,9 +69,13 @@ export async function openInstance(
     budgetMs: 5000,
     ...rest,
   });
-  await vi.waitFor(() => {
-    if (tier.state() !== 'up' || tier.asOf(0) === Number.NEGATIVE_INFINITY) throw new Error('not connected yet');
-  });
+  await cache.start();
+  await vi.waitFor(
+    () => {
+      if (tier.state() !== 'up' || tier.asOf(0) === Number.NEGATIVE_INFINITY) throw new Error('not connected yet');
+    },
+    { interval: 2, timeout: 5000 },
+  );
   return {
     cache,
     tier,
