@@ -1,5 +1,6 @@
 import type { Inspection } from './inspect.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
+import type { PopularKey } from './popular.ts';
 import type { CacheStats } from './stats.ts';
 
 export interface LookupOptions {
@@ -72,6 +73,8 @@ export interface Cache<K, V> extends AsyncDisposable {
   /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. */
   warm(keys: readonly K[], options?: LookupOptions): Promise<WarmResult>;
   stats(): CacheStats;
+  /** The keys read most here in the last full period (10 s, or 10,000 reads if that is sooner), most read first; at most 1,000, each read at least twice. */
+  popular(): readonly PopularKey[];
   on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;
   off<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;
   /** Resolves when no load, fill or refresh is under way. */

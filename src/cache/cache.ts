@@ -8,6 +8,7 @@ import type { LocalEntry } from './local-entry.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
 import type { CacheOptions, ResolvedOptions } from './options.ts';
 import { resolveOptions } from './options.ts';
+import type { PopularKey } from './popular.ts';
 import { ReadPath } from './read-path.ts';
 import type { RemoteInvalidation, RemoteRead } from './remote-tier.ts';
 import { prepareSource } from './source.ts';
@@ -224,6 +225,10 @@ class TwoTierCache<K, V> implements Cache<K, V> {
         absentEntries: absents.size,
       },
     };
+  }
+
+  popular(): readonly PopularKey[] {
+    return this.#reads.make.popular();
   }
 
   on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void {

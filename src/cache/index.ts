@@ -11,5 +11,6 @@ export type { CacheCounts, CacheStats } from './stats.ts';
 export type { AdaptiveTtlOptions, TtlInput, TtlPolicy } from './ttl.ts';
 export { adaptiveTtl, fixedTtl } from './ttl.ts';
 export { noRemoteTier } from './no-remote-tier.ts';
+export type { PopularKey } from './popular.ts';
 export type { RemoteTier } from './remote-tier.ts';
 export { ForebayError } from '../core/errors.ts';

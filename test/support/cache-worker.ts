@@ -1,10 +1,15 @@
-/** A process of its own with one cache on a Redis, told over IPC what to do: `{ do: 'get' | 'loads', key? }`. */
+/**
+ * A process of its own with one cache on a Redis, told over IPC what to do: `{ do: 'get' | 'loads', key? }`.
+ * Its database is the key `version-of:KEY` on the same Redis, read at the start of a load that then takes a while.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { createCache } from '../../src/cache/cache.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
 
 const [url = '', loadMs = '0'] = process.argv.slice(2);
 let loads = 0;
+const database = new Redis(url);
 const tier = createRedisTier({ url });
 const cache = createCache<string, { version: number }>({
   name: 'file:info',
@@ -12,10 +17,12 @@ const cache = createCache<string, { version: number }>({
   budgetMs: 5000,
   leaseWaitMs: 2000,
   hardTimeoutMs: 600_000,
-  source: async () => {
+  source: async (key) => {
     loads += 1;
+    const version = Number((await database.get(`version-of:${key}`)) ?? 1);
+    await database.set(`was-read:${key}`, version);
     await pause(Number(loadMs));
-    return { version: 1 };
+    return { version };
   },
 });
 

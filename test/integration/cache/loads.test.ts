@@ -97,3 +97,22 @@ test('a loader that throws at once, never settles or returns what JSON cannot ho
   expect(fine).toMatchObject({ outcome: 'loaded', value: { version: 5 } });
   never.open();
 });
+
+test('a slow load in another process, overtaken by an invalidation, stores nothing there or in Redis', async () => {
+  const slow = await startWorker({ url: redis.url, loadMs: 400 });
+  try {
+    const rows = new Rows();
+    await using writer = await openInstance(redis.url, { loadMany: rows.loadMany });
+    const reading = slow.ask({ do: 'get', key: 'a' });
+    await vi.waitFor(async () => expect(await admin.get('was-read:a')).toBe('1'), { interval: 5 });
+    rows.put('a', 2);
+    await admin.set('version-of:a', 2);
+    expect(await writer.cache.invalidate({ keys: ['a'] })).toBe('applied');
+    expect((await reading).value).toEqual({ version: 1 });
+    expect((await slow.ask({ do: 'get', key: 'a' })).value).toEqual({ version: 2 });
+    await using fresh = await openInstance(redis.url, { loadMany: rows.loadMany });
+    expect((await fresh.cache.get('a'))?.version).toBe(2);
+  } finally {
+    await slow.kill();
+  }
+});
