@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { root, step } from './run.mjs';
 import { say, Stop } from './say.mjs';
@@ -8,6 +8,8 @@ import { say, Stop } from './say.mjs';
 const OLDEST = [22, 18];
 
 const bundledNode = path.join(root, 'node_modules', '.bin', 'node');
+
+const packageJson = () => JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
 function packagesOf(file) {
   try {
@@ -44,14 +46,34 @@ function versionOf(node) {
 
 const isEnough = (version) => version !== null && (version[0] > OLDEST[0] || (version[0] === OLDEST[0] && version[1] >= OLDEST[1]));
 
-/** Installs the modules by the lockfile when they are missing or out of date. */
+/** A lockfile that does not belong to this package.json would be corrected silently by `npm install`; that is for people to do. */
+function checkLockfile() {
+  const root = packagesOf('package-lock.json')?.[''] ?? {};
+  const wanted = packageJson();
+  for (const kind of ['dependencies', 'devDependencies']) {
+    const given = Object.entries(wanted[kind] ?? {}).filter(([name, range]) => root[kind]?.[name] !== range);
+    if (given.length > 0) {
+      const names = given.map(([name]) => name).join(', ');
+      throw new Stop(`package-lock.json does not belong to package.json (${kind}: ${names}); run "npm install" and commit both`);
+    }
+  }
+}
+
+/**
+ * Installs the modules by the lockfile when they are missing or out of date.
+ *
+ * Not by `npm ci`: that refuses a lockfile without an entry for each optional binary of each system that exists, and a registry that mirrors only some
+ * systems cannot give them. Into an empty folder, `npm install --no-save` installs the same versions, checked by the same digests.
+ */
 export function ensureModules() {
   if (modulesAreCurrent() && versionOf(bundledNode) !== null) return;
-  say('installing node modules by the lockfile (npm ci); this takes a minute the first time');
+  checkLockfile();
+  say('installing node modules by the lockfile; this takes a minute the first time');
+  rmSync(path.join(root, 'node_modules'), { recursive: true, force: true });
   // `--include=dev`: the compiler and Node itself are devDependencies, and NODE_ENV=production would leave them out.
-  const code = step('npm', ['ci', '--include=dev', '--no-audit', '--no-fund']);
+  const code = step('npm', ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']);
   if (code === 127) throw new Stop('npm was not found; install it (Debian and Ubuntu: apt-get install npm) and run this again');
-  if (code !== 0) throw new Stop(`npm ci ended with code ${code}; its message above says why. Run this again when that is mended`);
+  if (code !== 0) throw new Stop(`npm install ended with code ${code}; its message above says why. Run this again when that is mended`);
 }
 
 /** The Node that everything runs on: the one of the lockfile, else this one if it is new enough. */
