@@ -4,7 +4,7 @@ import { ForebayError } from '../core/errors.ts';
 import type { FileCaches } from './file-caches.ts';
 import type { FileReads, Files, FileTargets, ReadOptions, Written } from './files.ts';
 import type { FileId } from './records.ts';
-import { attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput, tagSchema } from './records.ts';
+import { checkAttributes, fileId, filePatchSchema, newFileSchema, parseInput, tagSchema } from './records.ts';
 import type { FileStore } from './store.ts';
 
 /** Errors that say that nothing was written. After any other one nobody knows, so the caches forget as after a write. */
@@ -43,11 +43,11 @@ export function createFiles(store: FileStore, caches: FileCaches): Files {
       ...reads(caches.meta),
       put: async (text, attributes, condition) => {
         const id = fileId(text);
-        const checked = parseInput(attributesSchema, attributes);
+        const checked = checkAttributes(attributes);
         return written(id, () => store.putMeta(id, checked, condition));
       },
     },
-    create: (file) => {
+    create: async (file) => {
       const checked = parseInput(newFileSchema, file);
       return written(checked.id ?? null, () => store.create(checked));
     },

@@ -111,7 +111,10 @@ export type FilePatch = z.input<typeof filePatchSchema>;
 /** A JSON object of the user's own. */
 export type Attributes = { readonly [name: string]: unknown };
 
-function storableJson(value: unknown): boolean {
+/** Deep enough for any use, and far from where recursion ends a process's stack. */
+const MAX_DEPTH = 64;
+
+function storableJson(value: unknown, depthLeft: number): boolean {
   switch (typeof value) {
     case 'string':
       return storable(value);
@@ -119,8 +122,9 @@ function storableJson(value: unknown): boolean {
       return Number.isFinite(value);
     case 'object':
       if (value === null) return true;
-      if (Array.isArray(value)) return value.every(storableJson);
-      return Object.entries(value).every(([name, part]) => storable(name) && storableJson(part));
+      if (depthLeft === 0) return false;
+      if (Array.isArray(value)) return value.every((part) => storableJson(part, depthLeft - 1));
+      return Object.entries(value).every(([name, part]) => storable(name) && storableJson(part, depthLeft - 1));
     default:
       return typeof value === 'boolean';
   }
@@ -128,11 +132,26 @@ function storableJson(value: unknown): boolean {
 
 export const attributesSchema = z
   .record(z.string(), z.unknown())
-  .refine(storableJson, 'must hold finite numbers and well-formed Unicode without NUL characters')
+  .refine((value) => storableJson(value, MAX_DEPTH), {
+    error: `must hold finite numbers and well-formed Unicode without NUL characters, nested at most ${MAX_DEPTH} deep`,
+    abort: true,
+  })
   .refine(
     (value) => Buffer.byteLength(JSON.stringify(value)) <= LIMITS.attributesBytes,
     `must be at most ${LIMITS.attributesBytes} bytes as JSON`,
   );
+
+/**
+ * Checks a file's attributes.
+ * @throws {ForebayError} `INPUT_INVALID`
+ */
+export function checkAttributes(input: Attributes): Attributes {
+  // The schema copies the object without a member of this name: refused here rather than lost.
+  if (typeof input === 'object' && input !== null && Object.hasOwn(input, '__proto__')) {
+    throw new ForebayError('INPUT_INVALID', '"__proto__": attributes may not have this name', { field: '__proto__' });
+  }
+  return parseInput(attributesSchema, input);
+}
 
 /** A file's attributes. A file that never had any has `{}` at version 0. */
 export const fileMetaSchema = z.strictObject({

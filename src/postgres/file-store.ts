@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { ForebayError } from '../core/errors.ts';
 import type { Attributes, FileId, FileInfo, FileMeta, FilePatch, NewFile } from '../files/records.ts';
-import { LIMITS, attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput } from '../files/records.ts';
+import { LIMITS, checkAttributes, fileId, filePatchSchema, newFileSchema, parseInput } from '../files/records.ts';
 import type { FileBulkStore, FileStore, StoreCall, WriteCondition } from '../files/store.ts';
 import type { Database } from './database.ts';
 import { createFileBulkStore } from './file-bulk-store.ts';
@@ -170,7 +170,7 @@ class SqlFileStore implements FileStore {
   }
 
   async putMeta(id: FileId, input: Attributes, condition: WriteCondition = {}): Promise<FileMeta> {
-    const attributes = JSON.stringify(parseInput(attributesSchema, input));
+    const attributes = JSON.stringify(checkAttributes(input));
     for (let tries = 1; ; tries += 1) {
       const [row] = await this.#database.query<MetaRow>(PUT_META, [fileId(id), attributes, condition.ifVersion ?? null]);
       if (row !== undefined) return metaOf(row);
