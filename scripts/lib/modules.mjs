@@ -48,10 +48,10 @@ const isEnough = (version) => version !== null && (version[0] > OLDEST[0] || (ve
 
 /** A lockfile that does not belong to this package.json would be corrected silently by `npm install`; that is for people to do. */
 function checkLockfile() {
-  const root = packagesOf('package-lock.json')?.[''] ?? {};
+  const locked = packagesOf('package-lock.json')?.[''] ?? {};
   const wanted = packageJson();
   for (const kind of ['dependencies', 'devDependencies']) {
-    const given = Object.entries(wanted[kind] ?? {}).filter(([name, range]) => root[kind]?.[name] !== range);
+    const given = Object.entries(wanted[kind] ?? {}).filter(([name, range]) => locked[kind]?.[name] !== range);
     if (given.length > 0) {
       const names = given.map(([name]) => name).join(', ');
       throw new Stop(`package-lock.json does not belong to package.json (${kind}: ${names}); run "npm install" and commit both`);
