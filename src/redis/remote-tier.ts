@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import { TagTable } from '../cache/tags.ts';
 import type { Clock, Timer } from '../core/clock.ts';
@@ -5,6 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
 import { systemChance } from '../core/random.ts';
 import { Bus } from './bus.ts';
+import type { ConnectionOptions } from './connection.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import { KeyReads } from './key-reads.ts';
 import { encodeMessage } from './message.ts';
@@ -27,6 +29,8 @@ export interface RedisTierOptions {
   readonly onStateChange?: (state: 'up' | 'down', reason: string) => void;
   readonly clock?: Clock;
   readonly chance?: Chance;
+  /** Opens each of the two connections. @defaultValue `openConnection` */
+  readonly connect?: (options: ConnectionOptions) => Redis;
 }
 
 const KEYS_PER_INVALIDATION = 500;
@@ -72,8 +76,9 @@ class RedisTier implements RemoteTier {
     this.#origin = this.#chance.uniqueId();
     this.#onStateChange = options.onStateChange ?? (() => {});
     const connection = { url: options.url, chance: this.#chance };
-    this.#client = openConnection({ ...connection, name: 'forebay' });
-    this.#subscriber = openConnection({ ...connection, name: 'forebay-bus' });
+    const { connect = openConnection } = options;
+    this.#client = connect({ ...connection, name: 'forebay' });
+    this.#subscriber = connect({ ...connection, name: 'forebay-bus' });
     this.#calls = new ScriptCalls(this.#client, this.#clock);
     const { tags } = this;
     const sync = new TagSync({
