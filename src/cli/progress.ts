@@ -35,22 +35,20 @@ function bar(label: string, now: () => number): Progress {
   const startedAt = now();
   const format = `${label} {bar} {shown} {rate}/s {elapsed}`;
   // Ctrl-C is the shell's business: the bar must not end the process.
-  const single = new SingleBar(
-    { format, gracefulExit: false, etaBuffer: 1, linewrap: true, emptyOnZero: true, barsize: 24 },
-    Presets.shades_classic,
-  );
+  const single = new SingleBar({ format, gracefulExit: false, etaBuffer: 1, linewrap: true, barsize: 24 }, Presets.shades_classic);
   const texts = ({ files, total }: Count): object => ({
     shown: total === null ? `${files} files` : `${files} of ${total} files`,
     rate: perSecond(files, now() - startedAt),
     elapsed: seconds(now() - startedAt),
   });
-  single.start(0, 0, texts({ files: 0, total: null }));
+  single.start(1, 0, texts({ files: 0, total: null }));
   let ended = false;
   return {
     update: (count) => {
       if (ended) return;
-      single.setTotal(count.total ?? 0);
-      single.update(count.files, texts(count));
+      // Without a known end the bar stays empty: a full one would say that it is done.
+      single.setTotal(count.total ?? 1);
+      single.update(count.total === null ? 0 : count.files, texts(count));
     },
     end: () => {
       if (!ended) single.stop();

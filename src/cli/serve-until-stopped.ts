@@ -43,6 +43,7 @@ export async function serveUntilStopped(config: Config, shell: Shell, options: S
       signal: AbortSignal.any([indexing.signal, shell.stop]),
     });
     await stopped(shell.stop);
+    if (shell.isTerminal) shell.note('Stopping; another Ctrl-C ends it at once');
     return EXIT.ok;
   } catch (error) {
     if (shell.stop.aborted && error instanceof ForebayError && error.code === 'CLOSED') return EXIT.interrupted;

@@ -266,4 +266,13 @@ describe('forebay start', () => {
     expect(processesWith(dir)).toEqual([]);
     expect(existsSync(path.join(data, 'redis', 'agrees-with-database'))).toBe(true);
   });
+
+  test('a SIGTERM to npm alone reaches the program, and npm waits for its orderly end', async () => {
+    const program = runProgram(['--data', data, '--index', files, '--port', '0'], { command: ['npm', 'start', '--'] });
+    programs.push(program);
+    await program.url();
+    program.kill('SIGTERM');
+    expect(await program.exited).toBe(0);
+    expect(processesWith(dir)).toEqual([]);
+  });
 });
