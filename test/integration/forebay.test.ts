@@ -10,6 +10,7 @@ import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { freePort, startRedis } from '../support/redis.ts';
+import { tempDir } from '../support/temp.ts';
 
 /** The library as its users have it: real databases, real Redis, several instances. */
 let redis: TestRedis;
@@ -126,29 +127,32 @@ describe.each([['pglite'], ['postgres']])('on %s', (kind) => {
 
 test('while Redis is away reads come from the database and writes say that their invalidation is queued; after its return nothing old is served', async () => {
   const port = await freePort();
-  let server = await startRedis({ port });
+  await using dir = await tempDir();
+  const args = ['--dir', dir.path, '--dbfilename', 'before-the-write.rdb'];
+  let server = await startRedis({ port, args });
   const { database } = databases[0] ?? expect.fail('no database');
   await using one = await createForebay({ database, redis: server.url });
   const { record } = await one.files.create(report);
   await one.files.get(record.id);
-  const copy = new Redis(server.url);
-  const old = await vi.waitFor(async () => (await copy.getBuffer(`file:info:{${record.id}}`)) ?? expect.fail('not stored yet'), {
-    interval: 2,
-  });
-  copy.disconnect();
+  const key = `file:info:{${record.id}}`;
+  const direct = new Redis(server.url);
+  await vi.waitFor(async () => expect(await direct.exists(key)).toBe(1), { interval: 2 });
+  await direct.save();
+  direct.disconnect();
   await server.kill();
   await vi.waitFor(async () => expect((await one.readiness()).redis).toBe('down'));
   expect(await one.readiness()).toMatchObject({ ready: true, database: 'up', reasons: [expect.stringContaining('Redis')] });
   const { invalidation, record: changed } = await one.files.update(record.id, { size: 99 });
   expect(invalidation).toBe('queued');
   expect(await one.files.get(record.id)).toEqual(changed);
-  server = await startRedis({ port });
   // It comes back with what it held before the write, as after a restart from a snapshot.
+  server = await startRedis({ port, args });
   const restored = new Redis(server.url);
-  await restored.set(`file:info:{${record.id}}`, old);
   await vi.waitFor(async () => expect((await one.readiness()).redis).toBe('up'));
-  await vi.waitFor(async () => expect(await restored.exists(`file:info:{${record.id}}`)).toBe(0));
   expect(await one.files.get(record.id)).toEqual(changed);
+  await vi.waitFor(async () => expect(await restored.exists(key)).toBe(0));
+  await vi.waitFor(async () => expect((await one.files.update(record.id, { size: 100 })).invalidation).toBe('applied'));
+  expect((await one.files.get(record.id))?.size).toBe(100);
   restored.disconnect();
   await server.stop();
 });

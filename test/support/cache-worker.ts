@@ -26,9 +26,9 @@ const cache = createCache<string, { version: number }>({
   },
 });
 
-process.on('message', async (message: { id: number; do: 'get' | 'loads'; key?: string }) => {
-  const value = message.do === 'loads' ? loads : await cache.get(message.key ?? '');
-  process.send?.({ id: message.id, value });
+process.on('message', (message: { id: number; do: 'get' | 'loads'; key?: string }) => {
+  const value = message.do === 'loads' ? Promise.resolve(loads) : cache.get(message.key ?? '');
+  void value.then((answer) => process.send?.({ id: message.id, value: answer }));
 });
 process.on('disconnect', () => process.exit());
 await tier.opened;
