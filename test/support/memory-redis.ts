@@ -88,6 +88,11 @@ export class MemoryRedis {
     this.#stored.clear();
   }
 
+  /** As if every script had been sent before. */
+  loadScripts(): void {
+    for (const sha1 of SCRIPTS.keys()) this.#loaded.add(sha1);
+  }
+
   forgetScripts(): void {
     this.#loaded.clear();
   }

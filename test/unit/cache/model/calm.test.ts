@@ -1,0 +1,7 @@
+import { expect, it } from 'vitest';
+import { checkModel } from './check.ts';
+import { calmPrograms } from './program.ts';
+
+it('in whatever order things happen in good weather, nothing older is answered than what was promised', async () => {
+  await expect(checkModel(calmPrograms, { monotonic: false })).resolves.toBeUndefined();
+}, 300_000);

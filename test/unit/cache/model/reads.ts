@@ -1,0 +1,139 @@
+import { ForebayError } from '../../../../src/core/errors.ts';
+import type { Row } from './database.ts';
+import type { Floors } from './floors.ts';
+import { noFloors, raise } from './floors.ts';
+import type { Instance } from './instance.ts';
+import { MAX_STALENESS_MS } from './instance.ts';
+import type { World } from './world.ts';
+
+/** What a read may not go below, as known at the moment at which it began. */
+interface Begun {
+  readonly instance: Instance;
+  readonly key: string;
+  readonly what: string;
+  readonly floors: Floors;
+  readonly seen: number;
+}
+
+/** Errors that a read may end with: the ones that the model brings about. */
+const EXPECTED = new Set(['LOAD_FAILED', 'LOAD_TIMEOUT']);
+
+/** Begins reads and judges their answers. The first thing that is wrong is kept and thrown by `check`. */
+export class Reads {
+  readonly #world: World;
+  readonly #monotonic: boolean;
+  readonly #abortable: AbortController[] = [];
+  #wrong: string | null = null;
+  /** Calls that have not settled. */
+  pending = 0;
+
+  /** `monotonic`: whether reads that do not overlap may not go backwards at all, not even between a commit and its invalidation. */
+  constructor(world: World, monotonic: boolean) {
+    this.#world = world;
+    this.#monotonic = monotonic;
+  }
+
+  check(): void {
+    if (this.#wrong !== null) throw new Error(this.#wrong);
+  }
+
+  peek(instance: Instance, key: string): void {
+    const begun = this.#begin(instance, key, 'peek');
+    const row = instance.cache.peek(key);
+    if (row === undefined) return;
+    instance.lookups += 1;
+    this.#judge(begun, row);
+  }
+
+  get(instance: Instance, key: string): void {
+    const begun = this.#begin(instance, key, 'get');
+    instance.lookups += 1;
+    this.#follow(
+      instance.cache.get(key).then((row) => this.#judge(begun, row)),
+      begun.what,
+    );
+  }
+
+  lookup(instance: Instance, key: string, controller?: AbortController): void {
+    const begun = this.#begin(instance, key, 'lookup');
+    if (controller !== undefined) this.#abortable.push(controller);
+    instance.lookups += 1;
+    const options = controller === undefined ? {} : { signal: controller.signal };
+    const ended = instance.cache.lookup(key, options).then((lookup) => {
+      if (lookup.outcome === 'unavailable') throw lookup.error;
+      this.#judge({ ...begun, what: `lookup (${lookup.outcome})` }, lookup.outcome === 'absent' ? null : lookup.value);
+    });
+    this.#follow(ended, begun.what, controller?.signal);
+  }
+
+  getMany(instance: Instance, keys: readonly string[]): void {
+    const begun = keys.map((key) => this.#begin(instance, key, 'getMany'));
+    instance.lookups += keys.length;
+    const ended = instance.cache.getMany(keys).then((rows) => {
+      for (const one of begun) this.#judge(one, rows.get(one.key));
+    });
+    this.#follow(ended, 'getMany');
+  }
+
+  warm(instance: Instance, key: string): void {
+    instance.lookups += 1;
+    instance.warmed += 1;
+    this.#follow(
+      instance.cache.warm([key]).then(() => {}),
+      'warm',
+    );
+  }
+
+  /** A call that may only end well. */
+  follow(call: Promise<void>, what: string): void {
+    this.#follow(call, what);
+  }
+
+  abort(which: number): void {
+    this.#abortable.splice(which % Math.max(1, this.#abortable.length), 1)[0]?.abort(new Error('the caller left'));
+  }
+
+  blame(what: string): void {
+    this.#wrong ??= what;
+  }
+
+  #begin(instance: Instance, key: string, what: string): Begun {
+    const { clock, history } = this.#world;
+    // Heard of on the bus, or invalidated longer ago than the bound, which holds whatever became of the bus.
+    const floors = noFloors();
+    raise(floors, instance.own);
+    raise(floors, history.binding(instance.lines.bus.received, clock.now() - MAX_STALENESS_MS));
+    return { instance, key, what, floors, seen: instance.seen.get(key) ?? 0 };
+  }
+
+  #judge({ instance, key, what, floors, seen }: Begun, row: Row | null | undefined): void {
+    const { database } = this.#world;
+    const floor = floors.get(key);
+    const title = `${instance.name}: ${what} of ${key}`;
+    if (row === undefined || floor === undefined) return this.blame(`${title} gave no answer`);
+    if (row === null) {
+      const newest = database.lastAbsent(key);
+      if (newest < floor.any) this.blame(`${title} says absent, which was so at ${newest} at the latest, and ${floor.any} is promised`);
+      if (this.#monotonic && newest < seen) this.blame(`${title} went backwards: absent at ${newest} at the latest after version ${seen}`);
+      return;
+    }
+    const promised = Math.max(floor.any, floor.tagged);
+    if (row.key !== key || !database.wasPresent(key, row.version)) this.blame(`${title} gave ${row.key}@${row.version}, which never was`);
+    if (row.version < promised) this.blame(`${title} gave version ${row.version}, and ${promised} is promised`);
+    if (this.#monotonic && row.version < seen) this.blame(`${title} went backwards: version ${row.version} after ${seen}`);
+    instance.seen.set(key, Math.max(instance.seen.get(key) ?? 0, row.version));
+  }
+
+  #follow(call: Promise<void>, what: string, signal?: AbortSignal): void {
+    this.pending += 1;
+    call
+      .catch((thrown: unknown) => {
+        if (signal?.aborted === true && thrown === signal.reason) return;
+        if (thrown instanceof ForebayError && EXPECTED.has(thrown.code)) return;
+        this.blame(`${what} rejected: ${String(thrown)}`);
+      })
+      .finally(() => {
+        this.pending -= 1;
+      });
+  }
+}

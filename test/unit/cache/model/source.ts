@@ -1,0 +1,48 @@
+import type { Database, Row } from './database.ts';
+
+type Loaded = ReadonlyMap<string, Row | null>;
+
+interface Query {
+  readonly keys: readonly string[];
+  readonly resolve: (rows: Loaded) => void;
+  readonly reject: (error: Error) => void;
+  /** What the database said; `null` while the query has not reached it. */
+  rows: Loaded | null;
+}
+
+/** A process's loads: each reaches the database at one scheduled moment and is answered at another, in any order among them. */
+export class ScheduledSource {
+  readonly #database: Database;
+  readonly #queries: Query[] = [];
+  /** The next so many replies are errors. */
+  failures = 0;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  readonly loadMany = (keys: readonly string[]): Promise<Loaded> =>
+    new Promise((resolve, reject) => {
+      this.#queries.push({ keys, resolve, reject, rows: null });
+    });
+
+  get pending(): number {
+    return this.#queries.length;
+  }
+
+  /** Takes a query one moment further. */
+  step(at: number): void {
+    const query = this.#queries[at];
+    if (query === undefined) return;
+    if (query.rows === null) {
+      query.rows = new Map(query.keys.map((key) => [key, this.#database.read(key)]));
+      return;
+    }
+    this.#queries.splice(at, 1);
+    if (this.failures === 0) query.resolve(query.rows);
+    else {
+      this.failures -= 1;
+      query.reject(new Error('the database failed'));
+    }
+  }
+}
