@@ -1,10 +1,10 @@
 import { hashKey } from './hash.ts';
 
 /** How many stamps there are. Tags share them by hash: an invalidation also costs the reload of the one tag in 4,096 that shares its stamp, and the table never grows. */
-export const TAG_BUCKETS = 4096;
+const TAG_BUCKETS = 4096;
 
 /** The bucket of a tag. */
-export function tagBucket(tag: string): number {
+function tagBucket(tag: string): number {
   return hashKey(tag) & (TAG_BUCKETS - 1);
 }
 
@@ -47,6 +47,7 @@ export class TagTable {
   #point: TagPoint = UNKNOWN_POINT;
   #behind = false;
   #changes = 0;
+  #missed = 0;
 
   /** The newest point that this copy has. */
   get point(): TagPoint {
@@ -63,6 +64,11 @@ export class TagTable {
     return this.#behind;
   }
 
+  /** How many changes this copy is known to have missed, ever: to be noted before the whole table is asked for. */
+  get missed(): number {
+    return this.#missed;
+  }
+
   /** Whether an entry loaded at `point`, with these buckets, is still good. Fails closed. */
   isGood(point: TagPoint, buckets: readonly number[]): boolean {
     if (this.#behind || point.generation !== this.#point.generation) return false;
@@ -76,11 +82,11 @@ export class TagTable {
   /** Takes over one change, if it is the next one; a gap makes this copy `behind`. A change that is already known is nothing new. */
   apply(change: TagChange): void {
     if (change.generation === this.#point.generation && change.stamp <= this.#point.stamp) return;
-    this.#changes += 1;
     if (change.generation !== this.#point.generation || change.previous !== this.#point.stamp) {
-      this.#behind = true;
+      this.miss();
       return;
     }
+    this.#changes += 1;
     for (const bucket of change.buckets) this.#stamps[bucket] = change.stamp;
     this.#point = { generation: change.generation, stamp: change.stamp };
   }
@@ -88,17 +94,20 @@ export class TagTable {
   /** Notes that the table changed in a way not known here. */
   miss(): void {
     this.#changes += 1;
+    this.#missed += 1;
     this.#behind = true;
   }
 
-  /** Takes over the whole table, as read from where it is kept. */
-  replace(point: TagPoint, stamps: Iterable<readonly [bucket: number, stamp: number]>): void {
+  /**
+   * Takes over the whole table, as read from where it is kept. `missed`: what this copy's `missed` was when the reading was sent; a change missed since then may not be in it, so this copy stays behind.
+   */
+  replace(point: TagPoint, stamps: Iterable<readonly [bucket: number, stamp: number]>, missed: number = this.#missed): void {
     // A reply that is older than what a message has brought since is no news.
     if (!this.#behind && point.generation === this.#point.generation && point.stamp <= this.#point.stamp) return;
     this.#stamps.fill(0);
     for (const [bucket, stamp] of stamps) this.#stamps[bucket] = stamp;
     this.#point = point;
-    this.#behind = false;
+    this.#behind = missed !== this.#missed;
     this.#changes += 1;
   }
 }

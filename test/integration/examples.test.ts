@@ -1,0 +1,37 @@
+import { execFile } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { startRedis } from '../support/redis.ts';
+
+const run = promisify(execFile);
+const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
+
+test('examples/any-record.ts prints what its comments say', async () => {
+  await using redis = await startRedis();
+  const { stdout } = await run(process.execPath, [`${folder}any-record.ts`, redis.url]);
+  expect(stdout.trim().split('\n')).toEqual([
+    'is: Iceland (loaded, source)',
+    'is: Iceland (hit, local)',
+    'xx: no such country (absent, source)',
+    'invalidation: applied',
+    'is: Ísland (loaded, source)',
+  ]);
+});
+
+test('examples/files.ts prints what its comments say', async () => {
+  const { stdout } = await run(process.execPath, [`${folder}files.ts`]);
+  expect(stdout.trim().split('\n')).toEqual([
+    'first read: loaded',
+    'second read: hit',
+    'version grew: true · caches: applied',
+    'own write, read at once: final, finance',
+    'attributes: {"pages":12}',
+    'after its tag was invalidated: loaded',
+  ]);
+});
+
+test('every example is run here', () => {
+  expect(readdirSync(folder).toSorted()).toEqual(['any-record.ts', 'files.ts']);
+});
