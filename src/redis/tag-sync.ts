@@ -58,12 +58,13 @@ export class TagSync {
   }
 
   async #read(lost: string): Promise<boolean> {
+    const { missed } = this.#tags;
     const reply = await this.#calls.run(readTags(this.#table, this.#chance.uniqueId(), lost), this.#clock.now() + READ_TABLE_MS);
     if (!reply.ok || !Array.isArray(reply.value)) return false;
     const [generation = '', stamp, ...fields] = reply.value.map(String);
     const stamps: [number, number][] = [];
     for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([Number(fields[i]), Number(fields[i + 1])]);
-    this.#tags.replace({ generation, stamp: Number(stamp) }, stamps);
+    this.#tags.replace({ generation, stamp: Number(stamp) }, stamps, missed);
     return !this.#tags.behind;
   }
 }

@@ -6,9 +6,10 @@ type Stored =
   | { readonly kind: 'hash'; readonly fields: Map<string, string>; readonly expiresAt: number };
 
 /** An invalidation that the server carried out. */
-export type Invalidated =
+export type Invalidated = { readonly origin: string } & (
   | { readonly kind: 'keys'; readonly keys: readonly string[] }
-  | { readonly kind: 'tags'; readonly buckets: readonly number[]; readonly all: boolean };
+  | { readonly kind: 'tags'; readonly buckets: readonly number[]; readonly all: boolean }
+);
 
 type Reply = Buffer | number | string | null | readonly Reply[];
 
@@ -166,7 +167,8 @@ export class MemoryRedis {
 
   #invalidateKeys(keys: readonly string[], [channel, message]: readonly (string | Buffer)[]): Reply {
     const deleted = keys.reduce((sum, key) => sum + this.unlink(key), 0);
-    this.onInvalidated({ kind: 'keys', keys: keys.filter((_, i) => i % 2 === 0) });
+    const { o: origin } = JSON.parse(String(message)) as { o: string };
+    this.onInvalidated({ origin, kind: 'keys', keys: keys.filter((_, i) => i % 2 === 0) });
     this.publish(String(channel), String(message));
     return deleted;
   }
@@ -184,7 +186,7 @@ export class MemoryRedis {
     for (const bucket of buckets) fields.set(bucket, String(stamp));
     fields.set('n', String(stamp));
     const numbers = buckets.map(Number);
-    this.onInvalidated({ kind: 'tags', buckets: numbers, all: all === '1' });
+    this.onInvalidated({ origin: origin ?? '', kind: 'tags', buckets: numbers, all: all === '1' });
     this.publish(
       channel ?? '',
       JSON.stringify({ v: 1, o: origin, x: Number(purge), t: { g: generation, p: previous, n: stamp, b: numbers } }),

@@ -1,4 +1,4 @@
-import { tagBucket } from '../../../../src/cache/tags.ts';
+import { tagBuckets } from '../../../../src/cache/tags.ts';
 
 /** A record as the model's database keeps it. */
 export interface Row {
@@ -12,7 +12,7 @@ export const KEYS = Object.keys(TAGS);
 export const TAG_NAMES = ['t0', 't1'];
 
 export function keysOfBuckets(buckets: readonly number[]): string[] {
-  return KEYS.filter((key) => TAGS[key]?.some((tag) => buckets.includes(tagBucket(tag))));
+  return KEYS.filter((key) => TAGS[key]?.some((tag) => tagBuckets([tag]).some((bucket) => buckets.includes(bucket))));
 }
 
 /** One state of one record: from this version on it was there, or was not. */

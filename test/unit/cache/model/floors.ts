@@ -2,6 +2,8 @@ import type { Invalidated } from '../../../support/memory-redis.ts';
 import type { Database } from './database.ts';
 import { KEYS, keysOfBuckets } from './database.ts';
 
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
 /** The oldest versions that may be answered: `any` whatever the answer, `tagged` if the answer is a record (an absent entry has no tags, so no tag reaches it). */
 export interface Floor {
   any: number;
@@ -15,6 +17,8 @@ interface Executed {
   readonly mark: number;
   /** Time at which it was carried out. */
   readonly at: number;
+  /** Who asked for it. */
+  readonly by: string;
   readonly floors: Floors;
 }
 
@@ -31,7 +35,11 @@ export function raise(floors: Floors, by: Floors): void {
 }
 
 /** What an invalidation promises when it is carried out now: nothing older than what the database holds, of the keys that it reaches. */
-export function promisedBy(change: Invalidated, database: Database, keyOf: (remoteKey: string) => string): Floors {
+export function promisedBy(
+  change: DistributiveOmit<Invalidated, 'origin'>,
+  database: Database,
+  keyOf: (remoteKey: string) => string,
+): Floors {
   const all = change.kind === 'tags' && change.all;
   const keys = all ? KEYS : change.kind === 'keys' ? change.keys.map(keyOf) : keysOfBuckets(change.buckets);
   const kind: keyof Floor = change.kind === 'tags' && !all ? 'tagged' : 'any';
@@ -48,14 +56,19 @@ export class History {
     return this.#executed.length;
   }
 
-  add(at: number, floors: Floors): void {
-    this.#executed.push({ mark: this.mark + 1, at, floors });
+  add(at: number, by: string, floors: Floors): void {
+    this.#executed.push({ mark: this.mark + 1, at, by, floors });
   }
 
-  /** What binds a process that has received all up to `heard`; what was carried out before `provenBefore` binds everyone, heard of or not. */
-  binding(heard: number, provenBefore: number): Floors {
+  /**
+   * What binds the process `name` that has received all up to `heard`; its own invalidations promise something to it when they resolve, not when the bus brings them back.
+   * What was carried out before `provenBefore` binds everyone, heard of or not.
+   */
+  binding(name: string, heard: number, provenBefore: number): Floors {
     const floors = noFloors();
-    for (const executed of this.#executed) if (executed.mark <= heard || executed.at < provenBefore) raise(floors, executed.floors);
+    for (const { mark, by, at, floors: promised } of this.#executed) {
+      if ((mark <= heard && by !== name) || at < provenBefore) raise(floors, promised);
+    }
     return floors;
   }
 }

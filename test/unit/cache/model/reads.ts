@@ -102,7 +102,7 @@ export class Reads {
     // Heard of on the bus, or invalidated longer ago than the bound, which holds whatever became of the bus.
     const floors = noFloors();
     raise(floors, instance.own);
-    raise(floors, history.binding(instance.lines.bus.received, clock.now() - MAX_STALENESS_MS));
+    raise(floors, history.binding(instance.name, instance.lines.bus.received, clock.now() - MAX_STALENESS_MS));
     return { instance, key, what, floors, seen: instance.seen.get(key) ?? 0 };
   }
 

@@ -1,4 +1,4 @@
-import { tagBucket } from '../../../../src/cache/tags.ts';
+import { tagBuckets } from '../../../../src/cache/tags.ts';
 import type { MemoryConnection, Moment } from '../../../support/memory-connection.ts';
 import type { Invalidated } from '../../../support/memory-redis.ts';
 import { MemoryServer } from '../../../support/memory-remote.ts';
@@ -57,7 +57,7 @@ export class World {
   /** Has to be told of each invalidation as it is asked for. */
   expect(change: { readonly keys?: readonly string[]; readonly tags?: readonly string[]; readonly all?: boolean }): void {
     const { keys = [], tags = [], all = false } = change;
-    this.#outstanding.push({ keys, buckets: tags.map(tagBucket), all });
+    this.#outstanding.push({ keys, buckets: tagBuckets(tags), all });
   }
 
   /** Whether all that was written is invalidated in Redis and told to everyone. */
@@ -103,7 +103,8 @@ export class World {
   }
 
   #note(change: Invalidated): void {
-    this.history.add(this.clock.now(), promisedBy(change, this.database, keyOf));
+    // The first id that a process draws is its origin on the bus.
+    this.history.add(this.clock.now(), change.origin.slice(0, 1), promisedBy(change, this.database, keyOf));
     this.#outstanding = this.#outstanding.filter((asked) => !covers(change, asked));
   }
 }
