@@ -42,17 +42,16 @@ export type Made<V> = { readonly ok: true; readonly entry: LocalEntry<V> } | { r
 export class EntryMaker<K, V> {
   readonly #o: ResolvedOptions<K, V>;
   readonly #rate: ReadRate;
-  readonly #startedAt: number;
   readonly #popular: PopularKeys;
   #lastPeriod: readonly PopularKey[] = [];
 
   constructor(options: ResolvedOptions<K, V>) {
     this.#o = options;
-    this.#startedAt = options.clock.now();
-    this.#rate = new ReadRate(options.readRateHalfLifeMs, this.#startedAt);
+    const now = options.clock.now();
+    this.#rate = new ReadRate(options.readRateHalfLifeMs, now);
     this.#popular = new PopularKeys({
       ...POPULAR_PERIOD,
-      now: this.#startedAt,
+      now,
       handOver: (keys) => {
         this.#lastPeriod = keys.toSorted((a, b) => b.reads - a.reads).slice(0, MAX_POPULAR);
       },
@@ -165,7 +164,7 @@ export class EntryMaker<K, V> {
     const ttlMs = this.#o.ttl({
       size: traits.size ?? 0,
       ageS: traits.changedAt === undefined ? null : (this.#o.clock.wallNow() - traits.changedAt) / 1000,
-      readsPerSecond: reads === 0 ? null : this.#rate.perSecond(hash, now, this.#startedAt),
+      readsPerSecond: reads === 0 ? null : this.#rate.perSecond(hash, now),
       firstRead: reads <= 1,
     });
     return jitter(ttlMs, kind === 'warm' ? 'warm' : 'fill', this.#o.random());

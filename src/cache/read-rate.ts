@@ -2,7 +2,8 @@ import { mix } from './hash.ts';
 
 const ROWS = 4;
 const COLUMNS = 4096;
-const MAX_COUNT = 0xffff_ffff;
+const COUNT_BITS = 32;
+const MAX_COUNT = 2 ** COUNT_BITS - 1;
 
 /**
  * Reads per second of every key, in a fixed 64 kB: a count-min sketch (Cormode and Muthukrishnan, 2005) whose counters are halved
@@ -14,6 +15,8 @@ export class ReadRate {
   readonly #counts = new Uint32Array(ROWS * COLUMNS);
   readonly #halfLifeMs: number;
   #halvedAt: number;
+  /** Time that the counts of before the last halving stand for. */
+  #spanMs = 0;
 
   /** `halfLifeMs`: after how long a read counts half (POLICIES: 6 h); `now`: monotonic milliseconds. */
   constructor(halfLifeMs: number, now: number) {
@@ -45,18 +48,18 @@ export class ReadRate {
   }
 
   /**
-   * Reads per second. With halving once per half-life a steady rate r settles between r * halfLife and 2 r * halfLife counts,
-   * so the count is divided by the time that it stands for: what has passed since the last halving plus one half-life.
+   * Reads per second. Halving the counts halves the time that they stand for, so that time is kept in the same way: half of it at each halving, plus what has passed since.
    */
-  perSecond(hash: number, now: number, startedAt: number): number {
-    const sinceHalving = now - this.#halvedAt;
-    const spanMs = Math.min(now - startedAt, sinceHalving + this.#halfLifeMs);
-    return this.count(hash) / Math.max(spanMs / 1000, 1);
+  perSecond(hash: number, now: number): number {
+    return this.count(hash) / Math.max((this.#spanMs + now - this.#halvedAt) / 1000, 1);
   }
 
   #fade(now: number): void {
-    const halvings = Math.min(32, Math.floor((now - this.#halvedAt) / this.#halfLifeMs));
-    for (let i = 0; i < this.#counts.length; i += 1) this.#counts[i] = (this.#counts[i] ?? 0) >>> halvings;
+    const halvings = Math.floor((now - this.#halvedAt) / this.#halfLifeMs);
+    for (let i = 0; i < halvings && i < COUNT_BITS; i += 1) this.#spanMs = (this.#spanMs + this.#halfLifeMs) / 2;
+    // A shift by all the bits would be one by none.
+    if (halvings >= COUNT_BITS) this.#counts.fill(0);
+    else for (let i = 0; i < this.#counts.length; i += 1) this.#counts[i] = (this.#counts[i] ?? 0) >>> halvings;
     this.#halvedAt += halvings * this.#halfLifeMs;
   }
 }
