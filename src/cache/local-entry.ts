@@ -27,7 +27,7 @@ const ARRAY = 48;
 const STRING = 16;
 const BOXED_NUMBER = 16;
 /** The entry object with its boxed times, the Buffer with its ArrayBuffer and backing store, and the slot in the tier's map and arrays. */
-const ENTRY_OVERHEAD = 560;
+const ENTRY_OVERHEAD = 450;
 
 /** Bytes of heap that an entry with this value takes. */
 export function entryBytes(key: string, value: unknown, json: Buffer, buckets: readonly number[]): number {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EvictionPolicy } from '../../src/cache/local-tier.ts';
 import { LocalTier } from '../../src/cache/local-tier.ts';

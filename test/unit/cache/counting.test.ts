@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hashKey, mix } from '../../../src/cache/hash.ts';
 import type { PopularKey } from '../../../src/cache/popular.ts';
