@@ -23,6 +23,7 @@ const kinds: Record<string, (i: number) => unknown> = {
   }),
   number: (i) => i,
   long: (i) => ({ text: String(i).padEnd(4000, 'abcdefgh') }),
+  late: (i) => ({ text: `${String(i).padEnd(2000, 'abcdefgh')}Ω` }),
   wide: (i) => ({ text: `${i}`.padEnd(500, 'Ωж') }),
 };
 
