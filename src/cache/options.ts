@@ -89,7 +89,7 @@ export interface CacheOptions<K, V> {
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
 
-/** Limits of the numbers: [least, most, default]. */
+/** Limits of the numbers: [least, most, default]. What is counted has to be whole; times and shares need not be. */
 const NUMBERS = {
   maxEntries: [0, 50_000_000, 50_000],
   maxBytes: [0, 1024 ** 4, 128 * 1024 ** 2],
@@ -112,6 +112,7 @@ const NUMBERS = {
   readRateHalfLifeMs: [1000, 30 * 86_400_000, 21_600_000],
 } as const;
 
+const FUNCTIONS = ['keyText', 'describe', 'ttl', 'random', 'uniqueId'] as const;
 const OTHERS = new Set(['name', 'source', 'remote', 'keyText', 'describe', 'policy', 'ttl', 'clock', 'random', 'uniqueId']);
 
 /**
@@ -121,17 +122,24 @@ const OTHERS = new Set(['name', 'source', 'remote', 'keyText', 'describe', 'poli
 export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptions<K, V> {
   const given = options as unknown as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(given)) {
-    if (!(name in NUMBERS) && !OTHERS.has(name)) throw invalid(name, given[name], 'is not an option of createCache');
+    if (!Object.hasOwn(NUMBERS, name) && !OTHERS.has(name)) throw invalid(name, given[name], 'is not an option of createCache');
   }
-  if (!/^[a-z0-9:_-]{1,64}$/.test(options.name)) throw invalid('name', options.name, 'has to be 1 to 64 of a-z 0-9 : _ -');
+  if (typeof options.name !== 'string' || !/^[a-z0-9:_-]{1,64}$/.test(options.name)) {
+    throw invalid('name', options.name, 'has to be 1 to 64 of a-z 0-9 : _ -');
+  }
   if (options.policy !== undefined && options.policy !== 's3fifo' && options.policy !== 'lru') {
     throw invalid('policy', options.policy, "has to be 's3fifo' or 'lru'");
+  }
+  for (const name of FUNCTIONS) {
+    if (given[name] !== undefined && typeof given[name] !== 'function') throw invalid(name, given[name], 'has to be a function');
   }
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, [least, most, byDefault]]) => {
       const value = given[name] ?? byDefault;
-      if (typeof value !== 'number' || !(value >= least && value <= most))
-        throw invalid(name, value, `has to be a number from ${least} to ${most}`);
+      const isCount = !name.endsWith('Ms') && name !== 'refreshAhead';
+      if (typeof value !== 'number' || !(value >= least && value <= most) || (isCount && !Number.isInteger(value))) {
+        throw invalid(name, value, `has to be a ${isCount ? 'whole ' : ''}number from ${least} to ${most}`);
+      }
       return [name, value];
     }),
   ) as Record<keyof typeof NUMBERS, number>;
