@@ -90,8 +90,8 @@ class Lane {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const { stop = false, bytesPerSecond } = this.#flow();
-    while (!stop && !this.#to.writableNeedDrain) {
-      const part = this.#parts[0];
+    while (!this.#to.writableNeedDrain) {
+      const part = stop ? undefined : this.#parts[0];
       if (part === undefined) break;
       const waitMs = part.dueAt - performance.now();
       if (waitMs > 0) {

@@ -1,0 +1,146 @@
+/** `npm run chaos`: see docs/chaos.md. */
+import { parseArgs } from 'node:util';
+import { Databases } from './database.ts';
+import { applyMutation, mutationNamed, mutations } from './mutations.ts';
+import { details, table } from './report.ts';
+import type { RunResult } from './run.ts';
+import { run } from './run.ts';
+import { scenarioNamed, scenarios } from './scenarios.ts';
+import { contestantNamed, copySource } from './source-copy.ts';
+
+const OPTIONS = {
+  scenario: { type: 'string' },
+  seeds: { type: 'string' },
+  seconds: { type: 'string', default: '20' },
+  bound: { type: 'string', default: '1000' },
+  processes: { type: 'string', default: '4' },
+  keys: { type: 'string', default: '200' },
+  reads: { type: 'string', default: '1500' },
+  writes: { type: 'string', default: '40' },
+  jobs: { type: 'string', default: '1' },
+  contestant: { type: 'string', default: 'forebay' },
+  mutate: { type: 'string' },
+  json: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const HELP = `npm run chaos -- [options]
+
+  --scenario NAME[,NAME]   only these (default: all)
+  --seeds 1,2,3            one run each (default: one drawn at random, and printed)
+  --seconds 20             of load in each run; a fault that was begun is played to its end
+  --bound 1000             the promise in ms
+  --processes 4  --keys 200  --reads 1500  --writes 40 (a second, all processes together)
+  --jobs 1                 runs at once
+  --contestant forebay     or a rival: see bench/consistency/README.md
+  --mutate NAME[,NAME]|all switch a check of the engine off, and see that the checker finds out
+  --json                   one JSON object per run, and nothing else, on the standard output
+  --list                   scenarios and mutations
+`;
+
+type Values = ReturnType<typeof parse>;
+
+function parse() {
+  return parseArgs({ options: OPTIONS, allowPositionals: false }).values;
+}
+
+function number(
+  values: Values,
+  name: 'seconds' | 'bound' | 'processes' | 'keys' | 'reads' | 'writes' | 'jobs',
+  least: number,
+  most: number,
+): number {
+  const value = Number(values[name]);
+  if (!(value >= least && value <= most)) throw new Error(`--${name} is "${values[name]}"; give a number from ${least} to ${most}`);
+  return value;
+}
+
+interface Job {
+  readonly scenario: string;
+  readonly seed: number;
+}
+
+async function runAll(values: Values, source: string, jobs: readonly Job[]): Promise<RunResult[]> {
+  const shared = {
+    seconds: number(values, 'seconds', 1, 3600),
+    boundMs: number(values, 'bound', 100, 60_000),
+    processes: number(values, 'processes', 1, 16),
+    keys: number(values, 'keys', 20, 10_000),
+    readsPerSecond: number(values, 'reads', 1, 100_000),
+    writesPerSecond: number(values, 'writes', 0, 10_000),
+    contestant: contestantNamed(values.contestant),
+    source,
+  };
+  const results: RunResult[] = [];
+  const queue = [...jobs];
+  const lane = async (): Promise<void> => {
+    await using databases = await Databases.start(source, shared.keys);
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      const result = await run({ ...shared, scenario: scenarioNamed(job.scenario), seed: job.seed }, databases);
+      results.push(result);
+      if (values.json) console.log(JSON.stringify(result));
+      else console.error(`${job.scenario}, seed ${job.seed}: ${result.broken.length === 0 ? 'held' : result.broken.join('; ')}`);
+    }
+  };
+  const lanes = Math.min(number(values, 'jobs', 1, 16), jobs.length);
+  await Promise.all(Array.from({ length: lanes }, lane));
+  const place = (result: RunResult): number => jobs.findIndex(({ scenario, seed }) => scenario === result.scenario && seed === result.seed);
+  return results.sort((a, b) => place(a) - place(b));
+}
+
+/** Each spoilt engine against the scenarios that have to notice. Resolves to whether all were caught. */
+async function runMutations(values: Values, seeds: readonly number[]): Promise<boolean> {
+  const names = values.mutate === 'all' ? mutations.map(({ name }) => name) : (values.mutate ?? '').split(',');
+  let allCaught = true;
+  const lines: string[] = [];
+  for (const name of names) {
+    const mutation = mutationNamed(name);
+    using copy = copySource();
+    applyMutation(mutation, copy.source);
+    const caughtBy = values.scenario?.split(',') ?? mutation.caughtBy;
+    const results = await runAll(values, copy.source, jobsOf(caughtBy, seeds));
+    const caught = results.filter(({ broken }) => broken.length > 0);
+    allCaught &&= caught.length > 0;
+    const by = [...new Set(caught.map(({ scenario, broken }) => `${scenario} (${broken.join(', ')})`))].join('; ');
+    lines.push(`${name.padEnd(16)} ${caught.length > 0 ? `caught by ${by}` : `NOT CAUGHT by ${caughtBy.join(', ')}`}`);
+  }
+  console.log(lines.join('\n'));
+  return allCaught;
+}
+
+function jobsOf(names: readonly string[], seeds: readonly number[]): Job[] {
+  return names.flatMap((scenario) => seeds.map((seed) => ({ scenario, seed })));
+}
+
+async function main(): Promise<number> {
+  const values = parse();
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  if (values.list) {
+    for (const { name, claim } of scenarios) console.log(`${name.padEnd(28)}${claim}`);
+    for (const { name, without, caughtBy } of mutations) console.log(`--mutate ${name.padEnd(19)}${without} (${caughtBy.join(', ')})`);
+    return 0;
+  }
+  const seeds = values.seeds?.split(',').map(Number) ?? [Math.floor(Math.random() * 1e6)];
+  if (!seeds.every(Number.isSafeInteger)) throw new Error(`--seeds is "${values.seeds}"; give whole numbers with commas between`);
+  if (!values.json) console.error(`seeds ${seeds.join(',')}`);
+  if (values.mutate !== undefined) return (await runMutations(values, seeds)) ? 0 : 1;
+  const names = values.scenario?.split(',') ?? scenarios.map(({ name }) => name);
+  for (const name of names) scenarioNamed(name);
+  using copy = copySource();
+  const results = await runAll(values, copy.source, jobsOf(names, seeds));
+  const broken = results.filter((result) => result.broken.length > 0);
+  if (!values.json) {
+    console.log(`\n${table(results)}\n`);
+    for (const result of broken) console.log(details(result));
+  }
+  return broken.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  return 2;
+});

@@ -1,0 +1,55 @@
+import { sharedNow } from './clock.ts';
+import type { Contestant } from './contestant.ts';
+import type { ReadLog } from './logs.ts';
+import { ABSENT, FAILED } from './logs.ts';
+import { Pace } from './pace.ts';
+import type { WorkerSetup } from './protocol.ts';
+import { idOf } from './protocol.ts';
+import type { SeededChance } from './random.ts';
+
+const MOST_READS = 1000;
+
+/** Reads keys, popular ones most, and notes what came. */
+export class Readers {
+  readonly #contestant: Contestant;
+  readonly #log: ReadLog;
+  readonly #keys: number;
+  readonly #pace: Pace;
+
+  constructor(contestant: Contestant, log: ReadLog, chance: SeededChance, { keys }: WorkerSetup) {
+    this.#contestant = contestant;
+    this.#log = log;
+    this.#keys = keys;
+    this.#pace = new Pace(chance, MOST_READS, async () => void (await this.#read(chance.popular(keys))));
+  }
+
+  work(perSecond: number): void {
+    this.#pace.start(perSecond);
+  }
+
+  rest(): Promise<void> {
+    return this.#pace.stop();
+  }
+
+  /** Every key once; the versions, in the order of the keys. */
+  async readAll(): Promise<number[]> {
+    const versions: number[] = [];
+    for (let key = 0; key < this.#keys; key += 1) versions.push(await this.#read(key));
+    return versions;
+  }
+
+  async #read(key: number): Promise<number> {
+    const beganAt = sharedNow();
+    let version = FAILED;
+    let mark = Number.NaN;
+    try {
+      const seen = await this.#contestant.read(idOf(key));
+      version = seen === null ? ABSENT : seen.version;
+      mark = seen?.mark ?? Number.NaN;
+    } catch {
+      // Counted by the checker, with its time.
+    }
+    this.#log.add({ key, version, mark, beganAt, endedAt: sharedNow() });
+    return version;
+  }
+}

@@ -1,0 +1,50 @@
+import type { FaultProxy } from '../support/fault-proxy.ts';
+import type { Load } from './protocol.ts';
+import type { SeededChance } from './random.ts';
+import type { RedisControl } from './redis-control.ts';
+
+/** One process of a run, whoever lives in it. */
+export interface ProcessControl {
+  readonly index: number;
+  readonly redis: FaultProxy;
+  readonly database: FaultProxy;
+  freeze(): void;
+  thaw(): void;
+  /** The next commit of this process is the last thing that it does. Resolves when it is dead. */
+  dieAtCommit(): Promise<void>;
+  /** It dies at that step of its relay. Resolves when it is dead, or after `timeoutMs` when that step does not come. */
+  dieAtRelayStep(step: string, timeoutMs: number): Promise<boolean>;
+  /** A new process in its place, at work. */
+  respawn(): Promise<void>;
+}
+
+/** What a scenario can do to the world. */
+export interface World {
+  readonly chance: SeededChance;
+  readonly processes: readonly ProcessControl[];
+  readonly redis: RedisControl;
+  readonly boundMs: number;
+  pause(ms: number): Promise<void>;
+  /** From here until the result is called, this process cannot reach the database: its errors are honest. */
+  databaseAway(process: number): () => void;
+  /** From here until the result is called, this process does not run. */
+  frozen(process: number): () => void;
+}
+
+/** One way in which the world goes wrong. */
+export interface Scenario {
+  readonly name: string;
+  /** What has to hold all the same, in a sentence. */
+  readonly claim: string;
+  readonly load?: Partial<Load>;
+  /** Loads and commits whose answers may take this long, in ms, on every third connection to the database. @defaultValue 150 */
+  readonly slowLoadMs?: number;
+  /** Somebody who writes past every cache. */
+  readonly outsider?: { readonly sessions: number; readonly perSecond: number; readonly openMs: number; readonly rollBackShare: number };
+  /** Which processes have a relay. @defaultValue all */
+  readonly relayIn?: (process: number) => boolean;
+  /** Before the first read. */
+  readonly prepare?: (world: World) => Promise<void>;
+  /** One fault with its healing, done again and again with pauses between. */
+  readonly fault?: (world: World) => Promise<void>;
+}

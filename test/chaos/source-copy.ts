@@ -1,0 +1,30 @@
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface SourceCopy extends Disposable {
+  /** Folder of the engine's source. */
+  readonly source: string;
+}
+
+/** The engine as it is at this moment, so that a run sees one state of it whatever is edited meanwhile, and so that a copy can be spoilt on purpose. */
+export function copySource(): SourceCopy {
+  const dir = mkdtempSync(path.join(tmpdir(), 'forebay-chaos-src-'));
+  const source = path.join(dir, 'src');
+  cpSync(path.join(ROOT, 'src'), source, { recursive: true });
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
+  writeFileSync(path.join(dir, 'package.json'), '{"type":"module"}');
+  return { source, [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }) };
+}
+
+/** Module of a contestant by its name. @throws when there is none of that name. */
+export function contestantNamed(name: string): string {
+  const own = path.join(ROOT, 'test/chaos/contestants', `${name}.ts`);
+  const rival = path.join(ROOT, 'bench/consistency/contestants', `${name}.mjs`);
+  const found = [own, rival].find((file) => existsSync(file));
+  if (!/^[a-z-]+$/.test(name) || found === undefined) throw new Error(`there is no contestant "${name}"; see bench/consistency/README.md`);
+  return found;
+}
