@@ -9,7 +9,7 @@ export interface LookupOptions {
 }
 
 export interface SetOptions {
-  /** Instead of the TTL policy's, in ms. */
+  /** Instead of the TTL policy's, in ms; 1 to 31,536,000,000 (a year). */
   readonly ttlMs?: number;
 }
 
@@ -61,7 +61,7 @@ export interface Cache<K, V> extends AsyncDisposable {
   peek(key: K): V | null | undefined;
   /**
    * Stores a value everywhere, for records that have no source of truth elsewhere; with one, change that and `invalidate`. Two sets of one key at once leave one of the two values, the same for everyone.
-   * @throws {ForebayError} `SOURCE_SHAPE` when it is not JSON, `VALUE_TOO_LARGE` over `maxEntryBytes`.
+   * @throws {ForebayError} `SOURCE_SHAPE` when it is not JSON, `VALUE_TOO_LARGE` over `maxEntryBytes`, `INPUT_INVALID` for a TTL that is none.
    */
   set(key: K, value: V, options?: SetOptions): Promise<InvalidationState>;
   /** Everyone forgets. Resolves when it was applied, or says that it is queued. */

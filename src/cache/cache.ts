@@ -14,6 +14,7 @@ import type { RemoteInvalidation, RemoteRead } from './remote-tier.ts';
 import { prepareSource } from './source.ts';
 import type { CacheStats } from './stats.ts';
 import { tagBuckets } from './tags.ts';
+import { MAX_TTL_MS } from './ttl.ts';
 
 /** Keys that `warm` asks for at a time. */
 const WARM_BATCH = 500;
@@ -87,6 +88,12 @@ class TwoTierCache<K, V> implements Cache<K, V> {
 
   async set(key: K, value: V, options: SetOptions = {}): Promise<InvalidationState> {
     this.#refuseIfClosed();
+    const { ttlMs } = options;
+    if (ttlMs !== undefined && !(ttlMs >= 1 && ttlMs <= MAX_TTL_MS)) {
+      throw new ForebayError('INPUT_INVALID', `ttlMs = ${String(ttlMs)}: has to be a number from 1 to ${MAX_TTL_MS}`, {
+        field: 'ttlMs',
+      });
+    }
     const text = this.#o.keyText(key);
     const [json] = await prepareSource<K, V>(() => value, 1).load([key], { signal: AbortSignal.abort() });
     if (json instanceof ForebayError) throw json;
@@ -99,7 +106,6 @@ class TwoTierCache<K, V> implements Cache<K, V> {
       );
     }
     const now = this.#o.clock.now();
-    const { ttlMs } = options;
     const from = {
       key: text,
       hash: hashKey(text),

@@ -10,7 +10,7 @@ import type { PopularKey } from './popular.ts';
 import { ReadRate } from './read-rate.ts';
 import type { TagPoint } from './tags.ts';
 import { tagBuckets, UNKNOWN_POINT } from './tags.ts';
-import { jitter } from './ttl.ts';
+import { jitter, MAX_TTL_MS } from './ttl.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 /** A value may have so many tags; more is an error of the `describe` function, not something to cut. */
@@ -161,13 +161,15 @@ export class EntryMaker<K, V> {
   #ttl(hash: number, traits: ValueTraits, kind: FlightKind): number {
     const now = this.#o.clock.now();
     const reads = this.#rate.count(hash);
-    const ttlMs = this.#o.ttl({
+    const ttlMs: unknown = this.#o.ttl({
       size: traits.size ?? 0,
       ageS: traits.changedAt === undefined ? null : (this.#o.clock.wallNow() - traits.changedAt) / 1000,
       readsPerSecond: reads === 0 ? null : this.#rate.perSecond(hash, now),
       firstRead: reads <= 1,
     });
-    return jitter(ttlMs, kind === 'warm' ? 'warm' : 'fill', this.#o.random());
+    if (typeof ttlMs !== 'number' || Number.isNaN(ttlMs))
+      throw new TypeError(`ttl gave ${String(ttlMs)}, which is no number of milliseconds`);
+    return jitter(Math.min(ttlMs, MAX_TTL_MS), kind === 'warm' ? 'warm' : 'fill', this.#o.random());
   }
 
   #entry(

@@ -281,10 +281,11 @@ export class ReadPath<K, V> {
       this.counts.fills.tainted += 1;
       return;
     }
-    if (entry.json.length > this.#o.maxEntryBytes) return;
     const [here, there] = entry.absent ? [this.absents, this.values] : [this.values, this.absents];
     there.delete(flight.text);
-    here.set(flight.text, entry, entry.hash);
+    // Too large to keep: the older one goes all the same, or it would be served after this one was.
+    if (entry.json.length > this.#o.maxEntryBytes) here.delete(flight.text);
+    else here.set(flight.text, entry, entry.hash);
   }
 
   #land(flight: Flight<K, V>, entry: LocalEntry<V>): Lookup<V> {

@@ -10,7 +10,7 @@ export interface TtlInput {
   readonly firstRead: boolean;
 }
 
-/** Gives the TTL of an entry in milliseconds, before jitter. */
+/** Gives the TTL of an entry in milliseconds, before jitter: at most a year counts, and what is no number fails the load. */
 export type TtlPolicy = (input: TtlInput) => number;
 
 export interface AdaptiveTtlOptions {
@@ -25,6 +25,9 @@ export interface AdaptiveTtlOptions {
   /** Exponent `e` of `(1 + size / 64 KiB)^e`; 0 makes size not matter. @defaultValue -0.1 */
   readonly sizeExponent?: number;
 }
+
+/** A year: longer than any process or server is up. A TTL past it (`Infinity`, say) would not fit an entry's header. */
+export const MAX_TTL_MS = 365 * 86_400_000;
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -42,12 +45,14 @@ const SIZE_UNIT_BYTES = 64 * 1024;
 export function adaptiveTtl(options: AdaptiveTtlOptions = {}): TtlPolicy {
   const { minMs = MINUTE_MS, maxMs = 6 * HOUR_MS, base = 0.2, firstRead = 0.25, sizeExponent = -0.1 } = options;
   return (input) => {
-    if (input.ageS === null) return clamp(HOUR_MS, minMs, maxMs);
+    // A date that could not be read says nothing; neither does a size that is none.
+    if (input.ageS === null || Number.isNaN(input.ageS)) return clamp(HOUR_MS, minMs, maxMs);
     const ageS = Math.max(input.ageS, 0);
+    const size = input.size > 0 ? input.size : 0;
     const rate = input.readsPerSecond;
-    if (rate === null || rate <= 0) return clamp(AGE_SHARE * ageS * 1000, minMs, Math.min(HOUR_MS, maxMs));
+    if (rate === null || rate <= 0) return clamp(Math.min(AGE_SHARE * ageS * 1000, HOUR_MS), minMs, maxMs);
     const p = input.firstRead ? firstRead : 1;
-    const s = (1 + input.size / SIZE_UNIT_BYTES) ** sizeExponent;
+    const s = (1 + size / SIZE_UNIT_BYTES) ** sizeExponent;
     return clamp(base * Math.sqrt(ageS / rate) * p * s * 1000, minMs, maxMs);
   };
 }

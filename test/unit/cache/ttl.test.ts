@@ -43,6 +43,18 @@ describe('the adaptive TTL', () => {
   });
 });
 
+test('what says nothing (a date that could not be read, a size below nothing) does not make the TTL no number', () => {
+  expect(policy({ ...input, ageS: Number.NaN })).toBe(3_600_000);
+  expect(policy({ ...input, ageS: -5 })).toBe(60_000);
+  for (const size of [-1e9, Number.NaN]) expect(policy({ ...input, size })).toBe(policy(input));
+});
+
+test('the limits hold for records that nobody read too', () => {
+  const unread = { ...input, readsPerSecond: null };
+  expect(adaptiveTtl({ minMs: 7_200_000 })(unread)).toBe(7_200_000);
+  expect(adaptiveTtl({ maxMs: 1000, minMs: 10 })({ ...unread, ageS: 1e9 })).toBe(1000);
+});
+
 test('a fixed TTL is an hour, or what was asked for', () => {
   expect(fixedTtl()(input)).toBe(3_600_000);
   expect(fixedTtl(5)(input)).toBe(5);
