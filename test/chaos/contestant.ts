@@ -34,6 +34,8 @@ export interface ContestantOptions {
   readonly boundMs: number;
   /** Forebay's relay in this process. */
   readonly relay: 'always' | 'never';
+  /** To be awaited between the moment at which a load has its rows and the one at which the cache gets them: some loads are slow. */
+  slowLoad(): Promise<void>;
   /** Called in the same turn in which the database acknowledged a commit, with the marks written in it. */
   onCommit(marks: readonly number[]): void;
   /** Called at each step of Forebay's relay. */

@@ -24,9 +24,8 @@ export interface FleetOptions {
   readonly load: Load;
 }
 
-/** Answers of the database take at least a little while; those of every third connection take up to `slowLoadMs`. */
-const JITTER_MS = 8;
-const SLOW_EACH = 3;
+/** Answers of the database take a little while. */
+const JITTER_MS = 3;
 
 /** The processes of a run, each behind two proxies of its own, and all that ever lived in them. */
 export class Fleet implements AsyncDisposable {
@@ -98,12 +97,11 @@ export class Fleet implements AsyncDisposable {
   }
 
   async #place(index: number): Promise<Place> {
-    const { databaseUrl, slowLoadMs } = this.#options;
+    const { databaseUrl } = this.#options;
     const direct = new URL(databaseUrl);
     const redis = await this.#redis.front(this.#chance.next);
     const database = await FaultProxy.start({ target: Number(direct.port), random: this.#chance.next });
     database.impose({ toClient: { jitterMs: JITTER_MS } });
-    database.impose({ select: ({ id }) => id % SLOW_EACH === 0, toClient: { jitterMs: slowLoadMs } });
     const proxied = new URL(databaseUrl);
     proxied.port = String(database.port);
     return new Place({
@@ -117,11 +115,11 @@ export class Fleet implements AsyncDisposable {
   }
 
   #start(index: number, databaseUrl: string, redisUrl: string): Promise<WorkerProcess> {
-    const { contestant, source, boundMs, keys, processes, seed, relayIn } = this.#options;
+    const { contestant, source, boundMs, keys, processes, seed, slowLoadMs, relayIn } = this.#options;
     const writer = this.nextWriter();
     const log = { process: index, writer, readLog: this.logFor(writer, 'reads'), writeLog: this.logFor(writer, 'writes') };
     const setup: WorkerSetup = {
-      ...{ contestant, source, databaseUrl, redisUrl, boundMs, keys, processes, seed },
+      ...{ contestant, source, databaseUrl, redisUrl, boundMs, keys, processes, seed, slowLoadMs },
       ...log,
       directDatabaseUrl: this.#options.databaseUrl,
       relay: relayIn(index) ? 'always' : 'never',

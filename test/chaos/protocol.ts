@@ -15,6 +15,7 @@ export interface WorkerSetup {
   /** Of this incarnation of the process: marks of its writes begin with it. */
   readonly writer: number;
   readonly seed: number;
+  readonly slowLoadMs: number;
   readonly readLog: string;
   readonly writeLog: string;
 }

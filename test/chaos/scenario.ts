@@ -37,7 +37,7 @@ export interface Scenario {
   /** What has to hold all the same, in a sentence. */
   readonly claim: string;
   readonly load?: Partial<Load>;
-  /** Loads and commits whose answers may take this long, in ms, on every third connection to the database. @defaultValue 150 */
+  /** One load of three takes up to this long after it read its rows, in ms. @defaultValue 150 */
   readonly slowLoadMs?: number;
   /** Somebody who writes past every cache. */
   readonly outsider?: { readonly sessions: number; readonly perSecond: number; readonly openMs: number; readonly rollBackShare: number };

@@ -2,6 +2,7 @@
  * A process under test: one contestant, readers and writers on it, and logs of what they saw. The coordinator starts it and tells it what to do.
  */
 import type { OpenContestant } from './contestant.ts';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ReadLog, WriteLog } from './logs.ts';
 import type { Answer, Command, WorkerSetup } from './protocol.ts';
 import { SeededChance } from './random.ts';
@@ -9,9 +10,13 @@ import { sharedNow } from './clock.ts';
 import { Readers } from './readers.ts';
 import { Writers } from './writers.ts';
 
+const SLOW_SHARE = 1 / 3;
+const QUICK_LOAD_MS = 10;
+
 const setup = JSON.parse(process.argv[2] ?? '{}') as WorkerSetup;
 const reads = new ReadLog(setup.readLog);
 const writes = new WriteLog(setup.writeLog);
+const chance = new SeededChance(setup.seed, setup.process, setup.writer);
 let dieAtCommit = false;
 let dieAtRelayStep: string | null = null;
 
@@ -29,6 +34,7 @@ const contestant = await open({
   source: setup.source,
   boundMs: setup.boundMs,
   relay: setup.relay,
+  slowLoad: () => pause(chance.between(0, chance.next() < SLOW_SHARE ? setup.slowLoadMs : QUICK_LOAD_MS)),
   onCommit: (marks) => {
     for (const write of marks) writes.add({ step: 'committed', write, at: sharedNow() });
     if (dieAtCommit && marks.length > 0) die();
@@ -37,7 +43,6 @@ const contestant = await open({
     if (step === dieAtRelayStep) die();
   },
 });
-const chance = new SeededChance(setup.seed, setup.process, setup.writer);
 const readers = new Readers(contestant, reads, chance, setup);
 const writers = new Writers(contestant, writes, chance, setup);
 

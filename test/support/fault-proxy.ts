@@ -119,6 +119,11 @@ class Lane {
   }
 }
 
+/** A socket that is reset twice never lets go of its handle. */
+function reset(socket: Socket): void {
+  if (!socket.destroyed) socket.resetAndDestroy();
+}
+
 class Connection implements ProxiedConnection {
   readonly id: number;
   kind: 'command' | 'subscriber' = 'command';
@@ -136,8 +141,8 @@ class Connection implements ProxiedConnection {
       // Ends of connections are passed on in order by the lanes; an error is told to the other side as a reset.
       socket.on('error', () => {});
     }
-    client.on('close', (failed) => failed && server.resetAndDestroy());
-    server.on('close', (failed) => failed && client.resetAndDestroy());
+    client.on('close', (failed) => failed && reset(server));
+    server.on('close', (failed) => failed && reset(client));
     this.#lanes = [
       new Lane(
         client,
@@ -170,7 +175,7 @@ class Connection implements ProxiedConnection {
   cut(how: 'reset' | 'drop'): void {
     for (const lane of this.#lanes) lane.stop();
     for (const socket of [this.#client, this.#server]) {
-      if (how === 'reset') socket.resetAndDestroy();
+      if (how === 'reset') reset(socket);
       else socket.destroySoon();
     }
   }

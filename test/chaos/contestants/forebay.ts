@@ -11,16 +11,21 @@ const marksIn = (params: readonly unknown[] = []): number[] =>
   params.filter((param): param is string => typeof param === 'string' && MARK.test(param)).map(markOf);
 
 /** The database with a witness of every commit and a count of every record that was asked for. */
-function watched(database: Database, onCommit: (marks: readonly number[]) => void, onLoad: (records: number) => void): Database {
-  const count = (sql: string, params: readonly unknown[] = []): void => {
-    if (sql.includes('any($1::uuid[])') && Array.isArray(params[0])) onLoad(params[0].length);
-  };
+function watched(
+  database: Database,
+  { onCommit, slowLoad }: Pick<ContestantOptions, 'onCommit' | 'slowLoad'>,
+  onLoad: (records: number) => void,
+): Database {
+  const recordsIn = (sql: string, params: readonly unknown[] = []): number =>
+    sql.includes('any($1::uuid[])') && Array.isArray(params[0]) ? params[0].length : 0;
   return {
     kind: database.kind,
     description: database.description,
     query: async <Row extends object>(...[sql, params, call]: Parameters<Database['query']>) => {
-      count(sql, params);
+      const records = recordsIn(sql, params);
+      onLoad(records);
       const rows = await database.query<Row>(sql, params, call);
+      if (records > 0) await slowLoad();
       const marks = marksIn(params);
       if (marks.length > 0) onCommit(marks);
       return rows;
@@ -54,7 +59,7 @@ export async function open(options: ContestantOptions): Promise<Contestant> {
   const { openDatabase } = (await import(from('postgres/database.ts'))) as typeof import('../../../src/postgres/database.ts');
   let loaded = 0;
   const plain = await openDatabase(options.databaseUrl, { maxConnections: CONNECTIONS, statementTimeoutMs: 10_000 });
-  const database = watched(plain, options.onCommit, (records) => (loaded += records));
+  const database = watched(plain, options, (records) => (loaded += records));
   const settings: ForebayOptions = {
     database,
     redis: options.redisUrl,

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { KEYS } from './database.ts';
 import type { Settings } from './instance.ts';
 
