@@ -109,7 +109,7 @@ export class World {
   }
 }
 
-export function keyOf(remoteKey: string): string {
+function keyOf(remoteKey: string): string {
   return remoteKey.slice(CACHE_NAME.length + 2, -1);
 }
 
