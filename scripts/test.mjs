@@ -35,8 +35,9 @@ await runMain(async () => {
     const reportFile = path.join(dir, 'report.json');
     const vitest = path.join(path.dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
     const reports = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`];
-    // The settings of whoever runs the tests are not the tests' settings.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FOREBAY_')));
+    // The settings of whoever runs the tests are not the tests' settings, but for those of the model test.
+    const isForTests = (name) => !name.startsWith('FOREBAY_') || name.startsWith('FOREBAY_MODEL_');
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => isForTests(name)));
     const exitCode = await runProgram(node, [vitest, 'run', ...reports, ...process.argv.slice(2)], env);
     const { passed, failed, skipped } = count(reportFile, exitCode);
     process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
