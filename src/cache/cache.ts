@@ -226,7 +226,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
         entries: values.size,
         bytes: values.bytes + absents.bytes,
         maxEntries: values.maxEntries,
-        maxBytes: values.maxBytes,
+        maxBytes: values.maxBytes + absents.maxBytes,
         evictions: values.evictions + absents.evictions,
         absentEntries: absents.size,
       },

@@ -17,6 +17,8 @@ import { newCounts } from './stats.ts';
 const REFRESH_RETRY_MS = 1000;
 /** The pause between looks for another instance's fill grows to so many times the first. */
 const MAX_POLL_GROWTH = 8;
+/** Share of `maxBytes` that absent entries have to themselves, so that a run of bad ids pushes out no value: 10,000 of about 600 bytes at the defaults. */
+const ABSENT_SHARE = 0.05;
 
 /** Whether and how an entry may be served at this moment. */
 export type Verdict = 'fresh' | 'stale' | 'expired' | 'unproven' | 'tag';
@@ -57,8 +59,9 @@ export class ReadPath<K, V> {
     this.#events = events;
     const { maxEntries, maxAbsentEntries, maxBytes, policy } = options;
     const onEvict = (key: string): void => events.evicted(key);
-    this.values = new LocalTier({ maxEntries, maxBytes, policy, onEvict });
-    this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes, policy, onEvict });
+    const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
+    this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
+    this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
     this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock);
     this.make = new EntryMaker(options);
   }
