@@ -36,6 +36,9 @@ export class MemoryRedis {
   /** Told of each invalidation as it is carried out, before it is published. */
   onInvalidated: (change: Invalidated) => void = () => {};
 
+  /** So many of the next scripts are answered with an error, as by a server that is full or was demoted. */
+  refusals = 0;
+
   /** `now`: the server's clock in ms. */
   constructor(now: () => number) {
     this.#now = now;
@@ -113,6 +116,10 @@ export class MemoryRedis {
 
   evalsha(sha1: string, keys: readonly string[], args: readonly (string | Buffer)[]): Reply {
     if (!this.#loaded.has(sha1)) throw new Error('NOSCRIPT No matching script. Please use EVAL.');
+    if (this.refusals > 0) {
+      this.refusals -= 1;
+      throw new Error("OOM command not allowed when used memory > 'maxmemory'.");
+    }
     const name = SCRIPTS.get(sha1);
     switch (name) {
       case 'acquire':

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Program } from './program.ts';
 import { runProgram } from './run.ts';
 
@@ -7,14 +7,14 @@ import { runProgram } from './run.ts';
  *
  *     FOREBAY_MODEL_SEED=-123456 FOREBAY_MODEL_PATH=17:3:0 npm test -- test/unit/cache/model
  *
- * `FOREBAY_MODEL_RUNS` sets the number of programs per file (default 5,000; two files make 10,000).
+ * `FOREBAY_MODEL_RUNS` sets the number of programs per file (default 10,000).
  */
 export async function checkModel(programs: fc.Arbitrary<Program>, options: { monotonic: boolean }): Promise<void> {
   const { FOREBAY_MODEL_SEED: seed, FOREBAY_MODEL_PATH: path, FOREBAY_MODEL_RUNS: runs } = process.env;
   await fc.assert(
     fc.asyncProperty(programs, (program) => runProgram(program, options)),
     {
-      numRuns: Number(runs ?? 5000),
+      numRuns: Number(runs ?? 10_000),
       ...(seed === undefined ? {} : { seed: Number(seed) }),
       ...(path === undefined ? {} : { path }),
     },

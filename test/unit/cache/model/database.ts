@@ -9,7 +9,6 @@ export interface Row {
 /** The keys of the model with their tags, which never change: an invalidation by tag reaches the entries that carry it. */
 export const TAGS: Readonly<Record<string, readonly string[]>> = { k0: ['t0'], k1: ['t0', 't1'], k2: ['t1'], k3: [] };
 export const KEYS = Object.keys(TAGS);
-const TAG_NAMES = ['t0', 't1'];
 
 export function keysOfBuckets(buckets: readonly number[]): string[] {
   return KEYS.filter((key) => TAGS[key]?.some((tag) => tagBuckets([tag]).some((bucket) => buckets.includes(bucket))));

@@ -10,13 +10,14 @@ import { World } from './world.ts';
 const MAX_TIMERS = 400;
 
 /** Runs a program to its end and beyond, until nothing is under way, and throws at the first promise that was not kept. */
-export async function runProgram({ settings, ops }: Program, { monotonic }: { monotonic: boolean }): Promise<void> {
-  const world = new World(settings);
+export async function runProgram(program: Program, { monotonic }: { monotonic: boolean }): Promise<void> {
+  const world = new World(program.settings);
   const reads = new Reads(world, monotonic);
   await world.open('a');
   await world.open('b');
-  for (const op of ops) {
-    await perform(op, world, reads);
+  for (const op of program.ops) {
+    if (program.without.includes(op.op)) continue;
+    await perform(op, program, world, reads);
     reads.check();
   }
   await calm(world, reads);
@@ -25,21 +26,22 @@ export async function runProgram({ settings, ops }: Program, { monotonic }: { mo
   reads.check();
 }
 
-async function perform(op: Op, world: World, reads: Reads): Promise<void> {
+async function perform(op: Op, { keys, reach }: Program, world: World, reads: Reads): Promise<void> {
   const { server, clock } = world;
   const instance = world.instances['by' in op ? op.by : 0] as Instance;
+  const named = (key: number): string => KEYS[key % keys] as string;
   switch (op.op) {
     case 'read':
-      if (op.how === 'peek') reads.peek(instance, op.key);
-      else if (op.how === 'get') reads.get(instance, op.key);
-      else reads.lookup(instance, op.key, op.how === 'abortable' ? new AbortController() : undefined);
+      if (op.how === 'peek') reads.peek(instance, named(op.key));
+      else if (op.how === 'get') reads.get(instance, named(op.key));
+      else reads.lookup(instance, named(op.key), op.how === 'abortable' ? new AbortController() : undefined);
       return;
     case 'many':
-      return reads.getMany(instance, op.keys);
+      return reads.getMany(instance, [...new Set(op.keys.map(named))]);
     case 'warm':
-      return reads.warm(instance, op.key);
+      return reads.warm(instance, named(op.key));
     case 'write':
-      return write(op, instance, world, reads);
+      return write({ ...op, key: named(op.key), reach: reach === 'any' ? op.reach : reach }, instance, world, reads);
     case 'steps':
       for (const pick of op.picks) {
         await world.step(pick);
@@ -47,7 +49,7 @@ async function perform(op: Op, world: World, reads: Reads): Promise<void> {
       }
       return;
     case 'settle':
-      return world.settle();
+      return world.settle(op.but);
     case 'tick':
       return clock.advance(op.ms);
     case 'abort':
@@ -65,6 +67,9 @@ async function perform(op: Op, world: World, reads: Reads): Promise<void> {
       else if (op.what === 'everything') server.redis.flush();
       else server.redis.forgetScripts();
       return;
+    case 'refuse':
+      server.redis.refusals = op.scripts;
+      return;
     case 'cut':
       return instance.lines[op.line].cut();
     case 'stall':
@@ -79,7 +84,7 @@ async function perform(op: Op, world: World, reads: Reads): Promise<void> {
 }
 
 /** Commits a new version now, and asks for its invalidation when the schedule says so. */
-function write(op: Op & { op: 'write' }, instance: Instance, world: World, reads: Reads): void {
+function write(op: Omit<Op & { op: 'write' }, 'key'> & { key: string }, instance: Instance, world: World, reads: Reads): void {
   const { database } = world;
   const tags = TAGS[op.key] ?? [];
   // An absent entry carries no tags: what creates a record has to say its key.
@@ -94,6 +99,10 @@ function write(op: Op & { op: 'write' }, instance: Instance, world: World, reads
         : ({ kind: 'tags', buckets: tagBuckets(targets.tags ?? []), all: op.reach === 'all' } as const);
     const promised = promisedBy(change, database, (key) => key);
     const call = op.purge ? instance.cache.purge(targets) : instance.cache.invalidate(targets);
+    for (const key of targets.keys ?? []) {
+      if (instance.cache.peek(key) !== undefined)
+        reads.blame(`${instance.name}: ${key} is still in process memory though its invalidation was called`);
+    }
     // Applied or queued: the process that asked never sees anything older again, since it does not read Redis until the queue is through.
     reads.follow(
       call.then(() => raise(instance.own, promised)),
@@ -108,6 +117,7 @@ async function calm(world: World, reads: Reads): Promise<void> {
     stalled.clear();
     source.failures = 0;
   }
+  world.server.redis.refusals = 0;
   for (let timers = 0; ; timers += 1) {
     await world.settle();
     reads.check();

@@ -30,6 +30,11 @@ export class ScheduledSource {
     return this.#queries.length;
   }
 
+  /** What can happen next to a query. */
+  next(at: number): 'query' | 'reply' {
+    return this.#queries[at]?.rows === null ? 'query' : 'reply';
+  }
+
   /** Takes a query one moment further. */
   step(at: number): void {
     const query = this.#queries[at];

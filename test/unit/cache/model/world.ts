@@ -6,6 +6,7 @@ import { Database } from './database.ts';
 import { History, promisedBy } from './floors.ts';
 import type { Instance, Settings } from './instance.ts';
 import { CACHE_NAME, openModelInstance } from './instance.ts';
+import type { Lag } from './program.ts';
 import { ScheduledClock } from './scheduled-clock.ts';
 
 const MOMENTS: readonly Moment[] = ['deliver', 'arrive', 'connect'];
@@ -69,16 +70,19 @@ export class World {
     });
   }
 
-  /** The moments that are possible now, in a fixed order. */
-  moments(): (() => void)[] {
+  /** The moments that are possible now, in a fixed order; without those of the part that lags, if any. */
+  moments(lag?: Lag): (() => void)[] {
     const possible: (() => void)[] = [];
     if (this.clock.turnIsPending) possible.push(() => this.clock.runTurn());
-    for (const { lines, stalled, source } of this.instances) {
-      for (const line of [lines.commands, lines.bus]) if (!stalled.has(line)) this.#addLine(possible, line);
-      for (let i = 0; i < source.pending; i += 1) possible.push(() => source.step(i));
-    }
+    this.instances.forEach(({ lines, stalled, source }, by) => {
+      const lagging = lag?.by === by ? lag.part : null;
+      for (const part of ['commands', 'bus'] as const) {
+        if (lagging !== part && !stalled.has(lines[part])) this.#addLine(possible, lines[part]);
+      }
+      for (let i = 0; i < source.pending; i += 1) if (lagging !== source.next(i)) possible.push(() => source.step(i));
+    });
     if (this.clock.timerIsDue) possible.push(() => this.clock.runTimer());
-    if (this.#intents.length > 0) possible.push(() => this.#intents.shift()?.());
+    if (this.#intents.length > 0 && lag?.part !== 'intents') possible.push(() => this.#intents.shift()?.());
     return possible;
   }
 
@@ -87,17 +91,17 @@ export class World {
   }
 
   /** Lets one moment happen, the `pick`-th of those possible, and runs the promises that follow. */
-  async step(pick: number): Promise<boolean> {
-    const possible = this.moments();
+  async step(pick: number, lag?: Lag): Promise<boolean> {
+    const possible = this.moments(lag);
     possible[pick % possible.length]?.();
     await promisesRan();
     return possible.length > 0;
   }
 
-  /** Lets everything happen that is possible without time passing. */
-  async settle(): Promise<void> {
+  /** Lets everything happen that is possible without time passing, but for the part that lags, if any. */
+  async settle(lag?: Lag): Promise<void> {
     await promisesRan();
-    for (let moments = 0; await this.step(0); moments += 1) {
+    for (let moments = 0; await this.step(0, lag); moments += 1) {
       if (moments > MAX_MOMENTS) throw new Error(`not settled after ${MAX_MOMENTS} moments without time passing`);
     }
   }
