@@ -119,9 +119,10 @@ class Lane {
   }
 }
 
-/** A socket that is reset twice never lets go of its handle. */
+/** A socket whose sending side was ended already cannot be reset any more: its handle would stay open for ever. */
 function reset(socket: Socket): void {
-  if (!socket.destroyed) socket.resetAndDestroy();
+  if (socket.writableEnded) socket.destroy();
+  else if (!socket.destroyed) socket.resetAndDestroy();
 }
 
 class Connection implements ProxiedConnection {
