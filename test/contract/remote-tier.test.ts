@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
+import { createMemoryTier, MemoryServer } from '../support/memory-remote.ts';
 import { freePort, startRedis } from '../support/redis.ts';
 import { describeRemoteTier } from './remote-tier.suite.ts';
 
@@ -28,6 +29,23 @@ describeRemoteTier('a real Redis', async () => {
   };
 });
 
+// The server of the model test: what holds there has to hold on a real one.
+describeRemoteTier('the server in memory', () => {
+  const server = new MemoryServer();
+  const { redis } = server;
+  return Promise.resolve({
+    open: (options) => createMemoryTier(server, options).tier,
+    evict: (key) => Promise.resolve(void redis.unlink(key)),
+    falsify: (key, bytes) => Promise.resolve(redis.set(key, bytes)),
+    flush: () => Promise.resolve(redis.flush()),
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
+    kill: () => Promise.resolve(server.kill()),
+    start: () => Promise.resolve(server.start()),
+    stop: () => Promise.resolve(),
+  });
+});
+
 test('scripts that the server was told to forget are given to it again', async () => {
   await using redis = await startRedis();
   const tier = createRedisTier({ url: redis.url });
@@ -47,7 +65,9 @@ test('a message of another version is a gap', async () => {
   await using redis = await startRedis();
   const tier = createRedisTier({ url: redis.url });
   await tier.opened;
-  const gap = new Promise<void>((resolve) => void tier.listen({ onGap: resolve, onInvalidated: () => {}, onTagsChanged: () => {} }));
+  const gap = new Promise<void>((resolve) => {
+    tier.listen({ onGap: resolve, onInvalidated: () => {}, onTagsChanged: () => {} });
+  });
   const client = new Redis(redis.url);
   await client.publish('forebay:bus', '{"v":2,"o":"x","k":["a"]}');
   await gap;
