@@ -1,3 +1,5 @@
+import type * as DatabaseModule from '../../src/postgres/database.ts';
+import type * as MigrateModule from '../../src/postgres/migrate.ts';
 import { pathToFileURL } from 'node:url';
 import { Client } from 'pg';
 import type { TestPostgres } from '../support/postgres.ts';
@@ -20,8 +22,8 @@ export class Databases implements AsyncDisposable {
     const server = await startPostgres();
     const url = await server.createDatabase(TEMPLATE);
     const from = (file: string): string => pathToFileURL(`${source}/postgres/${file}`).href;
-    const { openDatabase } = (await import(from('database.ts'))) as typeof import('../../src/postgres/database.ts');
-    const { migrate } = (await import(from('migrate.ts'))) as typeof import('../../src/postgres/migrate.ts');
+    const { openDatabase } = (await import(from('database.ts'))) as typeof DatabaseModule;
+    const { migrate } = (await import(from('migrate.ts'))) as typeof MigrateModule;
     const database = await openDatabase(url);
     await migrate(database);
     await database.close();

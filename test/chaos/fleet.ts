@@ -119,7 +119,15 @@ export class Fleet implements AsyncDisposable {
     const writer = this.nextWriter();
     const log = { process: index, writer, readLog: this.logFor(writer, 'reads'), writeLog: this.logFor(writer, 'writes') };
     const setup: WorkerSetup = {
-      ...{ contestant, source, databaseUrl, redisUrl, boundMs, keys, processes, seed, slowLoadMs },
+      contestant,
+      source,
+      databaseUrl,
+      redisUrl,
+      boundMs,
+      keys,
+      processes,
+      seed,
+      slowLoadMs,
       ...log,
       directDatabaseUrl: this.#options.databaseUrl,
       relay: relayIn(index) ? 'always' : 'never',

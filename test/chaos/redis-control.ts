@@ -56,7 +56,7 @@ export class RedisControl implements AsyncDisposable {
     this.#dirs.push(dir);
     await this.ask(async (client) => {
       await client.save();
-      const [, from = ''] = (await client.config('GET', 'dir')) as string[];
+      const [, from = ''] = await client.config('GET', 'dir');
       copyFileSync(path.join(from, 'dump.rdb'), path.join(dir, 'dump.rdb'));
     });
     return dir;

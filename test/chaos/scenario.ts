@@ -24,11 +24,11 @@ export interface World {
   readonly processes: readonly ProcessControl[];
   readonly redis: RedisControl;
   readonly boundMs: number;
-  pause(ms: number): Promise<void>;
+  readonly pause: (ms: number) => Promise<void>;
   /** From here until the result is called, this process cannot reach the database: its errors are honest. */
-  databaseAway(process: number): () => void;
+  readonly databaseAway: (process: number) => () => void;
   /** From here until the result is called, this process does not run. */
-  frozen(process: number): () => void;
+  readonly frozen: (process: number) => () => void;
 }
 
 /** One way in which the world goes wrong. */

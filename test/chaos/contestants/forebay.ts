@@ -1,3 +1,5 @@
+import type * as ForebayModule from '../../../src/forebay.ts';
+import type * as DatabaseModule from '../../../src/postgres/database.ts';
 import { pathToFileURL } from 'node:url';
 import type { ForebayOptions } from '../../../src/forebay.ts';
 import type { Database, Queryable } from '../../../src/postgres/database.ts';
@@ -55,8 +57,8 @@ function watched(
 /** Forebay itself, from any copy of its source. */
 export async function open(options: ContestantOptions): Promise<Contestant> {
   const from = (file: string): string => pathToFileURL(`${options.source}/${file}`).href;
-  const { createForebay } = (await import(from('forebay.ts'))) as typeof import('../../../src/forebay.ts');
-  const { openDatabase } = (await import(from('postgres/database.ts'))) as typeof import('../../../src/postgres/database.ts');
+  const { createForebay } = (await import(from('forebay.ts'))) as typeof ForebayModule;
+  const { openDatabase } = (await import(from('postgres/database.ts'))) as typeof DatabaseModule;
   let loaded = 0;
   const plain = await openDatabase(options.databaseUrl, { maxConnections: CONNECTIONS, statementTimeoutMs: 10_000 });
   const database = watched(plain, options, (records) => (loaded += records));
