@@ -114,6 +114,8 @@ function jobsOf(names: readonly string[], seeds: readonly number[]): Job[] {
 }
 
 async function main(): Promise<number> {
+  // Each server and worker wants to end with us.
+  process.setMaxListeners(0);
   const values = parse();
   if (values.help) {
     console.log(HELP);

@@ -52,10 +52,12 @@ export const processScenarios: readonly Scenario[] = [
     name: 'writer-killed',
     claim: 'a process killed between its commit and its invalidation loses no invalidation',
     fault: async ({ processes, chance, pause }) => {
-      const victim = chance.pick(processes);
-      await victim.dieAtCommit();
+      // One stays alive, to read what the others left behind.
+      const survivor = chance.pick(processes);
+      const victims = processes.filter((process) => process !== survivor);
+      await Promise.all(victims.map((victim) => victim.dieAtCommit()));
       await pause(chance.between(1500, 2500));
-      await victim.respawn();
+      await Promise.all(victims.map((victim) => victim.respawn()));
     },
   },
   {

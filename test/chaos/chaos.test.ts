@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Databases } from './database.ts';
+import { table } from './report.ts';
+import { run } from './run.ts';
+import { scenarioNamed } from './scenarios.ts';
+import type { SourceCopy } from './source-copy.ts';
+import { contestantNamed, copySource } from './source-copy.ts';
+
+/** Small enough for every `npm test`; `npm run chaos` has the rest. */
+const SECONDS = 5;
+const SEED = 1;
+const KEYS = 200;
+
+let copy: SourceCopy;
+let databases: Databases;
+
+beforeAll(async () => {
+  copy = copySource();
+  databases = await Databases.start(copy.source, KEYS);
+});
+
+afterAll(async () => {
+  await databases?.[Symbol.asyncDispose]();
+  copy?.[Symbol.dispose]();
+});
+
+test.each(['calm', 'bus-half-open', 'redis-keys-lost'])(
+  '%s: nothing older than the bound is served, and nothing is stuck',
+  async (name) => {
+    const result = await run(
+      {
+        scenario: scenarioNamed(name),
+        seed: SEED,
+        seconds: SECONDS,
+        boundMs: 1000,
+        processes: 3,
+        keys: KEYS,
+        readsPerSecond: 600,
+        writesPerSecond: 30,
+        contestant: contestantNamed('forebay'),
+        source: copy.source,
+      },
+      databases,
+    );
+    // A run in which nothing was read or written would hold every promise.
+    expect(result.reads).toBeGreaterThan(1000);
+    expect(result.writes).toBeGreaterThan(KEYS + 50);
+    expect(result.hitRatio).toBeGreaterThan(0.5);
+    expect(result.broken, table([result])).toEqual([]);
+  },
+);
