@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { adaptiveTtl, fixedTtl, jitter } from '../../../src/cache/ttl.ts';
+import { ttlChart } from './ttl-chart.ts';
 
 const policy = adaptiveTtl();
 const DAY_S = 86_400;
@@ -71,8 +72,32 @@ test('jitter is within a tenth of the TTL on ordinary fills, and within half of 
   expect(jitter(1000, 'warm', 0.999_999)).toBe(1500);
 });
 
-test('the table of docs/ttl.md is what the policy gives', () => {
-  const text = readFileSync(new URL('../../../docs/ttl.md', import.meta.url), 'utf8');
+const docs = new URL('../../../docs/', import.meta.url);
+
+test('the curves of docs/ttl-curves.svg are what the policy gives', () => {
+  const file = new URL('ttl-curves.svg', docs);
+  if (process.env['UPDATE_DOCS'] !== undefined) writeFileSync(file, ttlChart());
+  expect(readFileSync(file, 'utf8')).toBe(ttlChart());
+});
+
+test('the table of sizes in docs/ttl.md is what the policy gives', () => {
+  const text = readFileSync(new URL('ttl.md', docs), 'utf8');
+  const sizes: [string, number][] = [
+    ['1 KiB', 2 ** 10],
+    ['64 KiB', 2 ** 16],
+    ['1 MiB', 2 ** 20],
+    ['100 MiB', 100 * 2 ** 20],
+    ['10 GiB', 10 * 2 ** 30],
+  ];
+  for (const [name, size] of sizes) {
+    const share = (policy({ ...input, size }) / policy(input)).toFixed(2);
+    const cells = [1, 30, 365].map((days) => (policy({ ...input, size, ageS: days * DAY_S }) / 60_000).toFixed(1));
+    expect(text).toContain(`| ${name} | ${share} | ${cells.join(' | ')} |`);
+  }
+});
+
+test('the table of ages in docs/ttl.md is what the policy gives', () => {
+  const text = readFileSync(new URL('ttl.md', docs), 'utf8');
   const rates = [0.001, 0.01, 0.1, 1];
   const ages: [string, number][] = [
     ['1 minute', 60],
