@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RemoteRead, UnavailableReason } from '../cache/remote-tier.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Timer } from '../core/clock.ts';
 import type { TagSync } from './tag-sync.ts';
 import { TurnBatch } from './turn-batch.ts';
 
@@ -16,6 +16,8 @@ interface Pending {
  */
 const KEYS_PER_MGET = 32;
 const MAX_UNANSWERED = 20_000;
+/** Deadlines so close to each other share a timer. */
+const SAME_DEADLINE_MS = 1;
 
 /** Reads of one turn of the event loop, in overlapped MGETs behind one look at the tag table's head and the server's clock. */
 export class KeyReads {
@@ -42,20 +44,15 @@ export class KeyReads {
   }
 
   #send(reads: Pending[]): void {
-    const deadline = Math.max(...reads.map((read) => read.deadline));
-    let open = true;
-    const timer = this.#clock.schedule(Math.max(0, deadline - this.#clock.now()), () => {
-      open = false;
-      for (const read of reads) read.settle(unavailable('budget'));
-    });
+    const waiting = new Deadlines(reads, this.#clock);
     // The head of the tag table is asked for first and its reply comes first: every value below is judged by a table at least as new as this moment's.
     const head = this.#tags.readHead();
     const serverClock = this.#client.time();
     const chunks: Promise<void>[] = [];
     for (let at = 0; at < reads.length; at += KEYS_PER_MGET)
-      chunks.push(this.#sendChunk(reads.slice(at, at + KEYS_PER_MGET), head, serverClock, () => open));
+      chunks.push(this.#sendChunk(reads.slice(at, at + KEYS_PER_MGET), head, serverClock));
     void Promise.allSettled(chunks).then(() => {
-      timer.cancel();
+      waiting.cancel();
       this.#unanswered -= reads.length;
     });
   }
@@ -64,7 +61,6 @@ export class KeyReads {
     reads: readonly Pending[],
     head: Promise<boolean>,
     serverClock: Promise<[string | number, string | number] | unknown[]>,
-    isOpen: () => boolean,
   ): Promise<void> {
     try {
       const [values, level, [seconds, micros]] = await Promise.all([
@@ -72,7 +68,6 @@ export class KeyReads {
         head,
         serverClock,
       ]);
-      if (!isOpen()) return;
       const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
       reads.forEach((read, i) => {
         const bytes = values[i] ?? null;
@@ -83,6 +78,33 @@ export class KeyReads {
     } catch {
       for (const read of reads) read.settle(unavailable('error'));
     }
+  }
+}
+
+/** Ends the wait of each read at its own deadline, with one timer at a time: reads of one turn mostly have the same. */
+class Deadlines {
+  readonly #clock: Clock;
+  #waiting: readonly Pending[];
+  #timer: Timer | null = null;
+
+  constructor(reads: readonly Pending[], clock: Clock) {
+    this.#clock = clock;
+    this.#waiting = reads;
+    this.#arm();
+  }
+
+  cancel(): void {
+    this.#timer?.cancel();
+  }
+
+  #arm(): void {
+    const next = this.#waiting.reduce((least, { deadline }) => Math.min(least, deadline), Number.POSITIVE_INFINITY);
+    this.#timer = this.#clock.schedule(Math.max(0, next - this.#clock.now()), () => {
+      const due = Math.max(next, this.#clock.now()) + SAME_DEADLINE_MS;
+      for (const read of this.#waiting) if (read.deadline <= due) read.settle(unavailable('budget'));
+      this.#waiting = this.#waiting.filter(({ deadline }) => deadline > due);
+      if (this.#waiting.length > 0) this.#arm();
+    });
   }
 }
 
