@@ -8,8 +8,16 @@ export default defineConfig({
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 } },
       // Starts the built program as a user does; `npm test` builds it first.
       { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 } },
-      // A short run of the checker: faults on real processes. `npm run chaos` is the long one.
-      { test: { name: 'chaos', include: ['test/chaos/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 } },
+      // A short run of the checker: faults on real processes, in real time, and so after all else. `npm run chaos` is the long one.
+      {
+        test: {
+          name: 'chaos',
+          include: ['test/chaos/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
     maxWorkers: 2,
   },
