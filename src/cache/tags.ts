@@ -74,7 +74,8 @@ export class TagTable {
     if (this.#behind || point.generation !== this.#point.generation) return false;
     if (point.stamp >= this.#point.stamp) return true;
     for (const bucket of buckets) {
-      if ((this.#stamps[bucket] ?? 0) > point.stamp) return false;
+      // A bucket that does not exist comes from damaged bytes.
+      if ((this.#stamps[bucket] ?? Number.POSITIVE_INFINITY) > point.stamp) return false;
     }
     return true;
   }

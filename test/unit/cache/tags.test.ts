@@ -38,6 +38,15 @@ describe('the copy of the tag stamps', () => {
     expect(tags.isGood({ generation: 'g', stamp: 10 }, [1])).toBe(true);
   });
 
+  test('fails closed on a bucket that does not exist', () => {
+    const tags = table();
+    tags.apply({ generation: 'g', previous: 10, stamp: 20, buckets: [1] });
+    expect([tags.isGood({ generation: 'g', stamp: 10 }, [4095]), tags.isGood({ generation: 'g', stamp: 10 }, [4096])]).toEqual([
+      true,
+      false,
+    ]);
+  });
+
   test('says nothing good any more once it missed a change, until it is replaced', () => {
     const tags = table();
     tags.apply({ generation: 'g', previous: 15, stamp: 20, buckets: [1] });
