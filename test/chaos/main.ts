@@ -89,21 +89,34 @@ async function runAll(values: Values, source: string, jobs: readonly Job[]): Pro
   return results.sort((a, b) => place(a) - place(b));
 }
 
-/** Each spoilt engine against the scenarios that have to notice. Resolves to whether all were caught. */
+/**
+ * Each spoilt engine against the scenarios that have to notice. Resolves to whether all were caught. The intact engine goes first: a scenario that breaks it too says nothing about a mutation.
+ */
 async function runMutations(values: Values, seeds: readonly number[]): Promise<boolean> {
-  const names = values.mutate === 'all' ? mutations.map(({ name }) => name) : (values.mutate ?? '').split(',');
+  const chosen = values.mutate === 'all' ? mutations : (values.mutate ?? '').split(',').map(mutationNamed);
+  const named = values.scenario?.split(',');
+  const wanted = [...new Set(chosen.flatMap(({ caughtBy }) => named ?? caughtBy))];
+  console.error('the intact engine:');
+  const sound = new Set(wanted);
+  {
+    using copy = copySource();
+    for (const { scenario, broken } of await runAll(values, copy.source, jobsOf(wanted, seeds)))
+      if (broken.length > 0) sound.delete(scenario);
+  }
   let allCaught = true;
-  const lines: string[] = [];
-  for (const name of names) {
-    const mutation = mutationNamed(name);
+  const lines = wanted.filter((name) => !sound.has(name)).map((name) => `${name} breaks the intact engine: it cannot tell anything`);
+  for (const mutation of chosen) {
+    const judges = (named ?? mutation.caughtBy).filter((name) => sound.has(name));
+    console.error(`without: ${mutation.without}`);
     using copy = copySource();
     applyMutation(mutation, copy.source);
-    const caughtBy = values.scenario?.split(',') ?? mutation.caughtBy;
-    const results = await runAll(values, copy.source, jobsOf(caughtBy, seeds));
+    const results = await runAll(values, copy.source, jobsOf(judges, seeds));
     const caught = results.filter(({ broken }) => broken.length > 0);
     allCaught &&= caught.length > 0;
-    const by = [...new Set(caught.map(({ scenario, broken }) => `${scenario} (${broken.join(', ')})`))].join('; ');
-    lines.push(`${name.padEnd(16)} ${caught.length > 0 ? `caught by ${by}` : `NOT CAUGHT by ${caughtBy.join(', ')}`}`);
+    const by = caught.map(({ scenario, seed, broken }) => `${scenario}, seed ${seed} (${broken.join(', ')})`).join('; ');
+    lines.push(
+      `${mutation.name.padEnd(16)} ${caught.length > 0 ? `caught by ${by}` : `NOT CAUGHT by ${judges.join(', ') || 'any scenario'}`}`,
+    );
   }
   console.log(lines.join('\n'));
   return allCaught;

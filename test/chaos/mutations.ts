@@ -21,7 +21,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no-lease-check',
     without: 'a loaded value is stored in Redis though its lease is gone',
-    caughtBy: ['calm'],
+    caughtBy: ['bus-half-open', 'bus-closed'],
     edits: [{ file: 'redis/scripts/fill.lua', find: "if redis.call('GET', KEYS[2]) ~= ARGV[1] then\n  return 0\nend\n", put: '' }],
   },
   {
@@ -33,7 +33,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no-as-of',
     without: 'entries are served however old their proof is',
-    caughtBy: ['bus-half-open', 'cut-off-from-redis', 'bus-closed'],
+    caughtBy: ['bus-half-open', 'bus-closed'],
     edits: [{ file: 'cache/read-path.ts', find: "> maxStalenessMs) return 'unproven'", put: "> Number.MAX_VALUE) return 'unproven'" }],
   },
   {

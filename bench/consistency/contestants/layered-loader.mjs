@@ -8,11 +8,9 @@ export const open = contestant(async ({ redisUrl, load }) => {
   const connection = { host, port: Number(port) };
   const redis = new Redis(connection);
   redis.on('error', () => {});
-  const { publisher, consumer } = createNotificationPair({
-    channel: 'files',
-    publisherRedisConfig: { ...connection, maxRetriesPerRequest: null },
-    consumerRedisConfig: { ...connection, maxRetriesPerRequest: null },
-  });
+  const [publisherRedis, consumerRedis] = [new Redis(connection), new Redis(connection)];
+  for (const client of [publisherRedis, consumerRedis]) client.on('error', () => {});
+  const { publisher, consumer } = createNotificationPair({ channel: 'files', publisherRedis, consumerRedis });
   const loader = new Loader({
     inMemoryCache: { cacheType: 'lru-object', ttlInMsecs: TTL_MS, maxItems: 50_000 },
     asyncCache: new RedisCache(redis, { json: true, ttlInMsecs: TTL_MS }),

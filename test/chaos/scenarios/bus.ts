@@ -11,6 +11,7 @@ export const busScenarios: readonly Scenario[] = [
   {
     name: 'bus-closed',
     claim: 'a process whose bus connection is closed for 3 s serves nothing older than the bound',
+    slowLoadMs: 500,
     fault: async ({ chance, processes, pause }) => {
       const { redis } = chance.pick(processes);
       // New connections are refused only to the bus: the command connection is there already.
@@ -23,6 +24,8 @@ export const busScenarios: readonly Scenario[] = [
   {
     name: 'bus-half-open',
     claim: 'a process whose bus connection looks alive and brings nothing for 3 s serves nothing older than the bound',
+    // A load that is under way hears of no invalidation: only its lease keeps it from filling Redis with what is old.
+    slowLoadMs: 500,
     fault: async ({ chance, processes, pause }) => {
       const lift = chance.pick(processes).redis.impose({ select: ({ kind }) => kind === 'subscriber', toClient: { stop: true } });
       await pause(CUT_MS);
