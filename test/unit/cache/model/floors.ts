@@ -61,13 +61,13 @@ export class History {
   }
 
   /**
-   * What binds the process `name` that has received all up to `heard`; its own invalidations promise something to it when they resolve, not when the bus brings them back.
-   * What was carried out before `provenBefore` binds everyone, heard of or not.
+   * What binds the process `name` that has received all up to `heard`, and whatever was carried out before `provenBefore`, heard of or not. Its own invalidations are not among it: they promise
+   * something to it when they resolve, of what was committed when they were called; one that was queued may be carried out much later.
    */
   binding(name: string, heard: number, provenBefore: number): Floors {
     const floors = noFloors();
     for (const { mark, by, at, floors: promised } of this.#executed) {
-      if ((mark <= heard && by !== name) || at < provenBefore) raise(floors, promised);
+      if (by !== name && (mark <= heard || at < provenBefore)) raise(floors, promised);
     }
     return floors;
   }

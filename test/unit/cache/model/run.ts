@@ -92,7 +92,7 @@ function write(op: Omit<Op & { op: 'write' }, 'key'> & { key: string }, instance
   const targets = op.reach === 'all' ? { all: true } : byTag ? { tags: [tags.at(-1) ?? ''] } : { keys: [op.key] };
   database.commit(op.key, op.present);
   world.intend(() => {
-    world.expect(targets);
+    world.expect(instance.name, targets);
     const change =
       'keys' in targets && targets.keys !== undefined
         ? ({ kind: 'keys', keys: targets.keys } as const)

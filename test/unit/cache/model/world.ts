@@ -15,6 +15,7 @@ const MAX_MOMENTS = 5000;
 
 /** An invalidation that was asked for and that the server has not carried out since. */
 interface Outstanding {
+  readonly by: string;
   readonly keys: readonly string[];
   readonly buckets: readonly number[];
   readonly all: boolean;
@@ -56,9 +57,9 @@ export class World {
   }
 
   /** Has to be told of each invalidation as it is asked for. */
-  expect(change: { readonly keys?: readonly string[]; readonly tags?: readonly string[]; readonly all?: boolean }): void {
+  expect(by: string, change: { readonly keys?: readonly string[]; readonly tags?: readonly string[]; readonly all?: boolean }): void {
     const { keys = [], tags = [], all = false } = change;
-    this.#outstanding.push({ keys, buckets: tagBuckets(tags), all });
+    this.#outstanding.push({ by, keys, buckets: tagBuckets(tags), all });
   }
 
   /** Whether all that was written is invalidated in Redis and told to everyone. */
@@ -107,9 +108,10 @@ export class World {
   }
 
   #note(change: Invalidated): void {
-    // The first id that a process draws is its origin on the bus.
-    this.history.add(this.clock.now(), change.origin.slice(0, 1), promisedBy(change, this.database, keyOf));
-    this.#outstanding = this.#outstanding.filter((asked) => !covers(change, asked));
+    // The first id that a process draws, which begins with its name, is its origin on the bus.
+    const by = change.origin.slice(0, 1);
+    this.history.add(this.clock.now(), by, promisedBy(change, this.database, keyOf));
+    this.#outstanding = this.#outstanding.filter((asked) => asked.by !== by || !covers(change, asked));
   }
 }
 
