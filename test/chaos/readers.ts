@@ -8,6 +8,7 @@ import { idOf } from './protocol.ts';
 import type { SeededChance } from './random.ts';
 
 const MOST_READS = 1000;
+const READ_ALL_BATCH = 20;
 
 /** Reads keys, popular ones most, and notes what came. */
 export class Readers {
@@ -34,7 +35,10 @@ export class Readers {
   /** Every key once; the versions, in the order of the keys. */
   async readAll(): Promise<number[]> {
     const versions: number[] = [];
-    for (let key = 0; key < this.#keys; key += 1) versions.push(await this.#read(key));
+    for (let from = 0; from < this.#keys; from += READ_ALL_BATCH) {
+      const keys = Array.from({ length: Math.min(READ_ALL_BATCH, this.#keys - from) }, (_, i) => from + i);
+      versions.push(...(await Promise.all(keys.map((key) => this.#read(key)))));
+    }
     return versions;
   }
 
