@@ -155,6 +155,9 @@ async function main(): Promise<number> {
   return broken.length === 0 ? 0 : 1;
 }
 
+// Ended from outside, the servers and workers are ended too, by their own listeners of our exit.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(2));
+
 process.exitCode = await main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error);
   return 2;

@@ -1,17 +1,18 @@
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { startRedis } from '../support/redis.ts';
+import type { TempFolder } from './temp-folder.ts';
+import { tempFolder } from './temp-folder.ts';
 
 /** The Redis of a run, and what can befall it. Clients reach whatever is primary now through their proxies, always at the same address. */
 export class RedisControl implements AsyncDisposable {
   #primary: TestRedis;
   #replica: { readonly server: TestRedis; readonly link: FaultProxy } | null = null;
   readonly #fronts: FaultProxy[] = [];
-  readonly #dirs: string[] = [];
+  readonly #backups: TempFolder[] = [];
 
   private constructor(primary: TestRedis) {
     this.#primary = primary;
@@ -52,14 +53,14 @@ export class RedisControl implements AsyncDisposable {
 
   /** Saves all data to a file and gives its folder. */
   async backup(): Promise<string> {
-    const dir = mkdtempSync(path.join(tmpdir(), 'forebay-chaos-rdb-'));
-    this.#dirs.push(dir);
+    const folder = tempFolder('chaos-rdb');
+    this.#backups.push(folder);
     await this.ask(async (client) => {
       await client.save();
       const [, from = ''] = await client.config('GET', 'dir');
-      copyFileSync(path.join(from, 'dump.rdb'), path.join(dir, 'dump.rdb'));
+      copyFileSync(path.join(from, 'dump.rdb'), path.join(folder.path, 'dump.rdb'));
     });
-    return dir;
+    return folder.path;
   }
 
   /** Crashes, and comes back with the data of a backup. */
@@ -118,6 +119,6 @@ export class RedisControl implements AsyncDisposable {
     await this.#replica?.server.kill();
     this.#primary.thaw();
     await this.#primary.kill();
-    for (const dir of this.#dirs) rmSync(dir, { recursive: true, force: true });
+    for (const folder of this.#backups) folder[Symbol.dispose]();
   }
 }

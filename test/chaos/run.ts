@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import type { Findings, Window } from './check.ts';
 import { check } from './check.ts';
 import { sharedNow } from './clock.ts';
@@ -12,6 +9,7 @@ import { Outsider, pause } from './outsider.ts';
 import { SeededChance } from './random.ts';
 import { RedisControl } from './redis-control.ts';
 import type { Scenario, World } from './scenario.ts';
+import { tempFolder } from './temp-folder.ts';
 import { Witness } from './witness.ts';
 
 export interface RunOptions {
@@ -52,7 +50,7 @@ const BETWEEN_FAULTS_MS = [1500, 3000] as const;
 export async function run(options: RunOptions, databases: Databases): Promise<RunResult> {
   const { scenario, seed, keys, boundMs } = options;
   const chance = new SeededChance(seed, scenario.name);
-  const dir = mkdtempSync(path.join(tmpdir(), 'forebay-chaos-'));
+  using logs = tempFolder('chaos-logs');
   const databaseUrl = await databases.make();
   try {
     await using redis = await RedisControl.start();
@@ -63,7 +61,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
       style: scenario.load?.style ?? 'api',
     };
     const { slowLoadMs = 150, relayIn = () => true } = scenario;
-    await using fleet = await Fleet.start({ ...options, databaseUrl, dir, slowLoadMs, relayIn, load }, redis, chance);
+    await using fleet = await Fleet.start({ ...options, databaseUrl, dir: logs.path, slowLoadMs, relayIn, load }, redis, chance);
     const witness = new Witness(databaseUrl, keys);
     await witness.start();
     const windows = await play(options, { chance, redis, fleet, databaseUrl });
@@ -91,7 +89,6 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
     return { ...result, broken: brokenPromises(result, boundMs) };
   } finally {
     await databases.drop(databaseUrl);
-    rmSync(dir, { recursive: true, force: true });
   }
 }
 

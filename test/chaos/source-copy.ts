@@ -1,7 +1,7 @@
-import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tempFolder } from './temp-folder.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -12,12 +12,12 @@ export interface SourceCopy extends Disposable {
 
 /** The engine as it is at this moment, so that a run sees one state of it whatever is edited meanwhile, and so that a copy can be spoilt on purpose. */
 export function copySource(): SourceCopy {
-  const dir = mkdtempSync(path.join(tmpdir(), 'forebay-chaos-src-'));
-  const source = path.join(dir, 'src');
+  const folder = tempFolder('chaos-src');
+  const source = path.join(folder.path, 'src');
   cpSync(path.join(ROOT, 'src'), source, { recursive: true });
-  symlinkSync(path.join(ROOT, 'node_modules'), path.join(dir, 'node_modules'));
-  writeFileSync(path.join(dir, 'package.json'), '{"type":"module"}');
-  return { source, [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }) };
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder.path, 'node_modules'));
+  writeFileSync(path.join(folder.path, 'package.json'), '{"type":"module"}');
+  return { source, [Symbol.dispose]: () => folder[Symbol.dispose]() };
 }
 
 /** Module of a contestant by its name. @throws when there is none of that name. */
