@@ -17,6 +17,7 @@ export interface Settings {
   readonly refreshAhead: number;
   readonly softTimeoutMs: number;
   readonly leaseMs: number;
+  readonly ttlMs: number;
 }
 
 export const MAX_STALENESS_MS = 1000;
@@ -44,6 +45,7 @@ export function openModelInstance(
   parts: { readonly server: MemoryServer; readonly clock: ScheduledClock; readonly database: Database; readonly settings: Settings },
 ): Instance {
   const { server, clock, database, settings } = parts;
+  const { ttlMs, ...limits } = settings;
   let ids = 0;
   const chance = {
     random: () => 0.5,
@@ -59,7 +61,7 @@ export function openModelInstance(
     source,
     remote: tier,
     describe: ({ key, version }) => ({ version, tags: TAGS[key] ?? [] }),
-    ttl: fixedTtl(800),
+    ttl: fixedTtl(ttlMs),
     absentTtlMs: 400,
     graceMs: 400,
     budgetMs: 50,
@@ -70,7 +72,7 @@ export function openModelInstance(
     clock,
     random: chance.random,
     uniqueId: chance.uniqueId,
-    ...settings,
+    ...limits,
   });
   return {
     name,

@@ -17,8 +17,10 @@ export type Op =
   | { readonly op: 'warm'; readonly by: number; readonly key: number }
   /** Lets the n-th of the moments that are possible happen, for each number. */
   | { readonly op: 'steps'; readonly picks: readonly number[] }
-  /** Lets everything happen that is possible without time passing, but for one part that lags behind, if any. */
-  | { readonly op: 'settle'; readonly but?: Lag }
+  /** Lets everything happen that is possible without time passing. */
+  | { readonly op: 'settle' }
+  /** From here on one part of the world stands still, or none. */
+  | { readonly op: 'lag'; readonly lag: Lag | null }
   | { readonly op: 'tick'; readonly ms: number }
   | { readonly op: 'abort'; readonly which: number }
   | { readonly op: 'fail'; readonly by: number }
@@ -41,6 +43,8 @@ export interface Program {
   readonly keys: number;
   /** How every invalidation reaches its entries, or each as it says. */
   readonly reach: 'key' | 'tag' | 'any';
+  /** What lags at the beginning. */
+  readonly lag: Lag | null;
   /** Kinds of faults that this program leaves out: each fault alone shows more than all of them always. */
   readonly without: readonly Op['op'][];
   readonly ops: readonly Op[];
@@ -73,12 +77,14 @@ const write = op('write', {
 const warm = op('warm', { by, key });
 const steps = op('steps', { picks: fc.array(fc.nat(23), { minLength: 1, maxLength: 8, size: 'max' }) });
 const settle = op('settle', {});
-const settleBut = op('settle', {
-  but: fc.record({
+const aLag: fc.Arbitrary<Lag | null> = fc.option(
+  fc.record({
     by,
-    part: fc.constantFrom('commands' as const, 'bus' as const, 'query' as const, 'reply' as const, 'intents' as const),
+    part: fc.constantFrom('commands' as const, 'bus' as const, 'query' as const, 'reply' as const, 'reply' as const, 'intents' as const),
   }),
-});
+  { freq: 3 },
+);
+const lag = op('lag', { lag: aLag });
 const refuse = op('refuse', { scripts: fc.integer({ min: 1, max: 3 }) });
 const shortTick = op('tick', { ms: fc.constantFrom(1, 10, 30, 60) });
 const tick = op('tick', { ms: fc.constantFrom(1, 10, 60, 200, 450, 700, 1100) });
@@ -94,6 +100,7 @@ const OPS = { size: 'max', minLength: 5, maxLength: 40 } as const;
 const FAULTS = ['tick', 'abort', 'fail', 'evict', 'lose', 'cut', 'stall', 'refuse', 'warm'] as const;
 
 const shape = {
+  lag: aLag,
   keys: fc.constantFrom(1, 1, 2, 4),
   reach: fc.constantFrom('key' as const, 'tag' as const, 'any' as const),
 };
@@ -107,12 +114,13 @@ export const stormyPrograms: fc.Arbitrary<Program> = fc.record({
     refreshAhead: fc.constantFrom(0, 0.5),
     softTimeoutMs: fc.constantFrom(20, 200),
     leaseMs: fc.constantFrom(30, 500),
+    ttlMs: fc.constantFrom(800, 5000),
   }),
   ops: fc.array(
     fc.oneof(
       { arbitrary: steps, weight: 12 },
-      { arbitrary: settle, weight: 3 },
-      { arbitrary: settleBut, weight: 5 },
+      { arbitrary: settle, weight: 7 },
+      { arbitrary: lag, weight: 4 },
       { arbitrary: read, weight: 12 },
       { arbitrary: many, weight: 2 },
       { arbitrary: write, weight: 6 },
@@ -140,12 +148,13 @@ export const calmPrograms: fc.Arbitrary<Program> = fc.record({
     refreshAhead: fc.constantFrom(0, 0.5),
     softTimeoutMs: fc.constantFrom(20, 200),
     leaseMs: fc.constant(500),
+    ttlMs: fc.constant(800),
   }),
   ops: fc.array(
     fc.oneof(
       { arbitrary: steps, weight: 14 },
-      { arbitrary: settle, weight: 3 },
-      { arbitrary: settleBut, weight: 5 },
+      { arbitrary: settle, weight: 7 },
+      { arbitrary: lag, weight: 4 },
       { arbitrary: read, weight: 12 },
       { arbitrary: many, weight: 2 },
       { arbitrary: write, weight: 6 },

@@ -35,6 +35,8 @@ export class World {
   /** Calls that were decided on and not made yet: a process may be slow between its commit and its invalidation. */
   readonly #intents: (() => void)[] = [];
   #outstanding: Outstanding[] = [];
+  /** What stands still. */
+  lag: Lag | null = null;
 
   constructor(settings: Settings) {
     this.#settings = settings;
@@ -72,7 +74,8 @@ export class World {
   }
 
   /** The moments that are possible now, in a fixed order; without those of the part that lags, if any. */
-  moments(lag?: Lag): (() => void)[] {
+  moments(): (() => void)[] {
+    const { lag } = this;
     const possible: (() => void)[] = [];
     if (this.clock.turnIsPending) possible.push(() => this.clock.runTurn());
     this.instances.forEach(({ lines, stalled, source }, by) => {
@@ -92,17 +95,17 @@ export class World {
   }
 
   /** Lets one moment happen, the `pick`-th of those possible, and runs the promises that follow. */
-  async step(pick: number, lag?: Lag): Promise<boolean> {
-    const possible = this.moments(lag);
+  async step(pick: number): Promise<boolean> {
+    const possible = this.moments();
     possible[pick % possible.length]?.();
     await promisesRan();
     return possible.length > 0;
   }
 
   /** Lets everything happen that is possible without time passing, but for the part that lags, if any. */
-  async settle(lag?: Lag): Promise<void> {
+  async settle(): Promise<void> {
     await promisesRan();
-    for (let moments = 0; await this.step(0, lag); moments += 1) {
+    for (let moments = 0; await this.step(0); moments += 1) {
       if (moments > MAX_MOMENTS) throw new Error(`not settled after ${MAX_MOMENTS} moments without time passing`);
     }
   }
