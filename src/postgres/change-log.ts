@@ -1,0 +1,88 @@
+import type { ChangeLog, LogEntry, LogState } from '../cache/change-log.ts';
+import { tagBuckets } from '../cache/tags.ts';
+import type { Queryable } from './database.ts';
+
+export interface ChangeLogOptions {
+  /** How long log entries are kept for those who lag behind, in ms; whoever lags further starts anew. @defaultValue 300,000 (5 min) */
+  readonly retentionMs?: number;
+}
+
+/** Ids in one log entry, about: one script of Redis deletes them all, and 4,000 keys take it a millisecond or two. */
+const IDS_PER_ENTRY = 1000;
+const ENTRIES_PER_READ = 50;
+const ENTRIES_PER_SWEEP = 2000;
+const COUNT_LIMIT = 10_000;
+
+const ADVANCE = 'select epoch, last, more, changes from forebay.advance($1)';
+const LOOK = 'select epoch, last, more from forebay.look()';
+const READ = 'select number, changes from forebay.log where number > $1 order by number limit $2';
+const APPEND = `
+  insert into forebay.outbox (caches, ids, tags, everything, purge)
+  select array[cache], ids, '{}', false, $4::boolean from json_to_recordset($1::json) as given(cache text, ids text[])
+  union all
+  select '{}', '{}', $2::text[], $3::boolean, $4::boolean where cardinality($2::text[]) > 0 or $3::boolean`;
+const SWEEP = `
+  delete from forebay.log
+   where number in (select number from forebay.log where at < now() - make_interval(secs => $1::float8 / 1000) order by number limit $2)
+  returning number`;
+const WAITING = 'select count(*) as count from (select from forebay.outbox limit $1) w';
+
+/** One row of the outbox, as the log keeps it. */
+interface Change {
+  readonly caches: readonly string[];
+  readonly ids: readonly string[];
+  readonly tags: readonly string[];
+  readonly everything: boolean;
+  readonly purge: boolean;
+}
+
+/** The log of changes in a database that was migrated. `database`: best a connection kept apart, so that the log is not read behind a queue of loads. */
+export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: ChangeLogOptions = {}): ChangeLog {
+  const state = async (rows: Promise<(LogState & { readonly changes?: readonly Change[] | null })[]>): Promise<LogState> => {
+    const [row] = await rows;
+    if (row === undefined) throw new Error('forebay.sequencer is empty: the migration 0002 was undone by hand; insert its one row again');
+    const { epoch, last, more, changes = null } = row;
+    return { epoch, last, more, entry: changes === null ? null : entryOf(last, changes) };
+  };
+  return {
+    advance: (call) => state(database.query(ADVANCE, [IDS_PER_ENTRY], call)),
+    look: (call) => state(database.query(LOOK, [], call)),
+    read: async (after, call) => {
+      const rows = await database.query<{ number: number; changes: readonly Change[] }>(READ, [after, ENTRIES_PER_READ], call);
+      return rows.map(({ number, changes }) => entryOf(number, changes));
+    },
+    append: async ({ keys, tags, all, purge }, call) => {
+      await database.query(APPEND, [JSON.stringify(byCache(keys)), tags, all, purge], call);
+    },
+    sweep: async (call) => (await database.query(SWEEP, [retentionMs, ENTRIES_PER_SWEEP], call)).length,
+    waiting: async (call) => (await database.query<{ count: number }>(WAITING, [COUNT_LIMIT], call))[0]?.count ?? 0,
+  };
+}
+
+/** The rows of one log entry put together; a record that changed many times counts once. */
+function entryOf(number: number, changes: readonly Change[]): LogEntry {
+  const keys = new Set<string>();
+  const tags = new Set<string>();
+  let all = false;
+  let purge = false;
+  for (const change of changes) {
+    for (const cache of change.caches) for (const id of change.ids) keys.add(`${cache}:{${id}}`);
+    for (const tag of change.tags) tags.add(tag);
+    all ||= change.everything;
+    purge ||= change.purge;
+  }
+  return { number, keys: [...keys], buckets: tagBuckets([...tags]), all, purge };
+}
+
+/** Full names of keys taken apart: `file:info:{id}` has the cache `file:info`, whose name has no brace in it. */
+function byCache(keys: readonly string[]): { cache: string; ids: string[] }[] {
+  const caches = new Map<string, string[]>();
+  for (const key of keys) {
+    const brace = key.indexOf(':{');
+    const cache = key.slice(0, brace);
+    const ids = caches.get(cache) ?? [];
+    ids.push(key.slice(brace + 2, -1));
+    caches.set(cache, ids);
+  }
+  return [...caches].map(([cache, ids]) => ({ cache, ids }));
+}

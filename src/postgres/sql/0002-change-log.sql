@@ -1,0 +1,162 @@
+-- The log of changes: what every cache has to forget, in one order that nobody disputes.
+--
+-- A trigger writes to the outbox in the changing transaction itself, so a rollback leaves nothing and no writer can forget it. forebay.advance() takes what was committed out
+-- of the outbox and puts it into the log under the next number. Numbering is serialised by one row's lock, so numbers have no gaps, and whoever sees number n sees all before it.
+-- Everyone who keeps copies (each process's memory, each Redis) follows the log by number; decision 5 says why that is enough.
+
+create table forebay.sequencer (
+  one        boolean primary key default true check (one),
+  -- Names this history. Another one means that numbers start anew: everything that was kept counts as invalidated.
+  epoch      text not null default left(replace(gen_random_uuid()::text, '-', ''), 16),
+  last       bigint not null default 0,
+  -- The snapshot at which the outbox was last seen empty: a row that comes later belongs to a transaction that was running then, or began after. The look for new rows begins
+  -- there, so it never walks over deleted ones, however long vacuum is kept from removing them.
+  floor_xmax xid8 not null default '0',
+  floor_xip  xid8[] not null default '{}'
+) with (fillfactor = 10);
+
+insert into forebay.sequencer default values;
+
+create table forebay.outbox (
+  xid        xid8 not null default pg_current_xact_id(),
+  -- Names of caches, and the keys that each of them has to forget: `file:info:{id}` for each id.
+  caches     text[] not null default '{}',
+  ids        text[] not null default '{}',
+  -- Tags whose entries have to go, of whatever cache.
+  tags       text[] not null default '{}',
+  -- All entries of all caches.
+  everything boolean not null default false,
+  -- Nor may they be served as stale answers.
+  purge      boolean not null default false
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+
+create index outbox_xid on forebay.outbox (xid);
+
+create table forebay.log (
+  number  bigint primary key,
+  at      timestamptz not null default clock_timestamp(),
+  -- [{"caches": […], "ids": […], "tags": […], "everything": false, "purge": false}, …]
+  changes jsonb not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
+
+create index log_at on forebay.log (at);
+
+-- Numbers what is in the outbox, about `most` ids at a time: one number at most in each call. All that was committed before the call is at or below `last`, unless `more`.
+-- `changes` is what this very call numbered, if anything.
+create function forebay.advance(most integer) returns table (epoch text, last bigint, more boolean, changes jsonb)
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  s      forebay.sequencer;
+  seen   pg_snapshot;
+  taken  jsonb;
+  rest   boolean;
+begin
+  select * into s from forebay.sequencer;
+  if s.floor_xmax > pg_snapshot_xmax(pg_current_snapshot())
+     or exists (select from forebay.outbox where xid >= s.floor_xmax)
+     or exists (select from forebay.outbox where xid = any (s.floor_xip)) then
+    select * into s from forebay.sequencer for update;
+    if s.floor_xmax > pg_snapshot_xmax(pg_current_snapshot()) then
+      -- No transaction of this server can have had such a number: the schema was copied here from another server. What caches know of numbers is of that one.
+      s.floor_xmax := '0';
+      s.epoch := left(replace(gen_random_uuid()::text, '-', ''), 16);
+    end if;
+    -- Older than the snapshots of the statements below, so what it sees they see.
+    seen := pg_current_snapshot();
+    with waiting as materialized (
+      select ctid as place, cardinality(ids) as count, xid
+        from forebay.outbox
+       where xid >= s.floor_xmax or xid = any (s.floor_xip)
+       order by xid
+       limit 1000
+    ), chosen as (
+      select place from (select place, sum(count) over (order by xid rows unbounded preceding) - count as before from waiting) w where before < most
+    ), gone as (
+      delete from forebay.outbox where ctid = any (array (select place from chosen))
+      returning caches, ids, tags, everything, purge
+    )
+    select jsonb_agg(jsonb_build_object('caches', caches, 'ids', ids, 'tags', tags, 'everything', everything, 'purge', purge)) into taken from gone;
+    rest := exists (select from forebay.outbox where xid >= s.floor_xmax) or exists (select from forebay.outbox where xid = any (s.floor_xip));
+    if taken is not null then
+      s.last := s.last + 1;
+      insert into forebay.log (number, changes) values (s.last, taken);
+    end if;
+    if not rest then
+      s.floor_xmax := pg_snapshot_xmax(seen);
+      s.floor_xip := array (select pg_snapshot_xip(seen));
+    end if;
+    if taken is not null or not rest then
+      update forebay.sequencer set epoch = s.epoch, last = s.last, floor_xmax = s.floor_xmax, floor_xip = s.floor_xip;
+    end if;
+    return query select s.epoch, s.last, rest, taken;
+  else
+    -- Read again, after the look that found nothing: what was numbered between the first reading and that look counts too.
+    return query select q.epoch, q.last, false, null::jsonb from forebay.sequencer q;
+  end if;
+end
+$$;
+
+-- The same look without numbering: `more` says that something waits for it.
+create function forebay.look() returns table (epoch text, last bigint, more boolean)
+language plpgsql set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  s       forebay.sequencer;
+  waiting boolean;
+begin
+  select * into s from forebay.sequencer;
+  waiting := s.floor_xmax > pg_snapshot_xmax(pg_current_snapshot()) or exists (select from forebay.outbox where xid >= s.floor_xmax) or exists (select from forebay.outbox where xid = any (s.floor_xip));
+  return query select q.epoch, q.last, waiting from forebay.sequencer q;
+end
+$$;
+
+-- Statement triggers with transition tables: one row for up to 500 ids, whatever the number of rows that a statement changed. With the rights of the owner, since whoever may change
+-- a file need not be allowed to write here. Arguments: names of caches, with commas between.
+create function forebay.note_changed() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  insert into forebay.outbox (caches, ids)
+  select string_to_array(tg_argv[0], ','), array_agg(id::text)
+    from (select id, (row_number() over () - 1) / 500 as part from changed) c
+   group by part;
+  return null;
+end
+$$;
+
+-- The id itself was changed: the old one has to be forgotten too.
+create function forebay.note_old_id() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  insert into forebay.outbox (caches, ids) values (string_to_array(tg_argv[0], ','), array[old.id::text, new.id::text]);
+  return null;
+end
+$$;
+
+create function forebay.note_everything() returns trigger language plpgsql security definer set search_path = pg_catalog as $$
+begin
+  insert into forebay.outbox (everything) values (true);
+  return null;
+end
+$$;
+
+-- Whether a file has attributes, if only empty ones, depends on whether it exists.
+create trigger file_info_inserted after insert on forebay.file_info referencing new table as changed
+  for each statement execute function forebay.note_changed('file:info,file:meta');
+create trigger file_info_updated after update on forebay.file_info referencing new table as changed
+  for each statement execute function forebay.note_changed('file:info');
+create trigger file_info_deleted after delete on forebay.file_info referencing old table as changed
+  for each statement execute function forebay.note_changed('file:info,file:meta');
+create trigger file_info_renamed after update of id on forebay.file_info
+  for each row when (old.id <> new.id) execute function forebay.note_old_id('file:info,file:meta');
+create trigger file_info_truncated after truncate on forebay.file_info
+  for each statement execute function forebay.note_everything();
+
+create trigger file_meta_inserted after insert on forebay.file_meta referencing new table as changed
+  for each statement execute function forebay.note_changed('file:meta');
+create trigger file_meta_updated after update on forebay.file_meta referencing new table as changed
+  for each statement execute function forebay.note_changed('file:meta');
+create trigger file_meta_deleted after delete on forebay.file_meta referencing old table as changed
+  for each statement execute function forebay.note_changed('file:meta');
+create trigger file_meta_renamed after update of id on forebay.file_meta
+  for each row when (old.id <> new.id) execute function forebay.note_old_id('file:meta');
+create trigger file_meta_truncated after truncate on forebay.file_meta
+  for each statement execute function forebay.note_everything();
