@@ -58,6 +58,14 @@ export interface ForebayOptions {
   readonly databaseConnections?: number;
   /** @defaultValue says nothing */
   readonly logger?: Logger;
+  /** No read that begins so long after a commit, in ms, gives an older value; at least 100. @defaultValue 1,000 */
+  readonly maxStalenessMs?: number;
+  /** While the database is down, entries that may be staler than the bound by at most so much may be served, marked stale, in ms; 0 = never. @defaultValue 0 */
+  readonly staleIfErrorMs?: number;
+  /** Whether this process moves changes from the database to Redis. At least one process has to. @defaultValue 'always' */
+  readonly relay?: 'always' | 'never';
+  /** Cached entries compared with the database, a second; 0 = none. @defaultValue 0 */
+  readonly auditPerSecond?: number;
   /** Further settings of the engine, for both caches. */
   readonly cache?: FileCacheTuning;
 }

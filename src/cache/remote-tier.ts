@@ -31,6 +31,10 @@ export interface RemoteInvalidation {
   readonly keys: readonly string[];
   /** Tag buckets. */
   readonly buckets: readonly number[];
+  /** The tags that the buckets stand for, for a tier that keeps names. */
+  readonly tags?: readonly string[];
+  /** The source's own log of changes tells of it already: it need only be waited for. */
+  readonly logged?: boolean;
   /** Everything of every cache that shares the tag table. */
   readonly all: boolean;
   /** Whether it may not be served as a stale answer either. */
