@@ -68,6 +68,10 @@ export interface Cache<K, V> extends AsyncDisposable {
   invalidate(targets: Invalidation<K>): Promise<InvalidationState>;
   /** As `invalidate`, and no load that is under way may answer those who ask from now on or serve as a stale answer to those who wait. */
   purge(targets: Invalidation<K>): Promise<InvalidationState>;
+  /**
+   * The source holds a committed change of these keys that its own log of changes tells of: this process forgets them at once; resolves when everyone has (`applied`), or says that it is queued.
+   */
+  settle(keys: readonly K[]): Promise<InvalidationState>;
   /** What is known of a key, without loading or touching anything. */
   inspect(key: K): Promise<Inspection>;
   /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. */

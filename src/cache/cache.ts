@@ -129,17 +129,25 @@ class TwoTierCache<K, V> implements Cache<K, V> {
   }
 
   invalidate(targets: Invalidation<K>): Promise<InvalidationState> {
-    return this.#invalidate(targets, false);
+    return this.#invalidate(targets, { purge: false, logged: false });
   }
 
   purge(targets: Invalidation<K>): Promise<InvalidationState> {
-    return this.#invalidate(targets, true);
+    return this.#invalidate(targets, { purge: true, logged: false });
   }
 
-  async #invalidate({ keys = [], tags = [], all = false }: Invalidation<K>, purge: boolean): Promise<InvalidationState> {
+  settle(keys: readonly K[]): Promise<InvalidationState> {
+    return this.#invalidate({ keys }, { purge: false, logged: true });
+  }
+
+  async #invalidate(
+    { keys = [], tags = [], all = false }: Invalidation<K>,
+    { purge, logged }: { readonly purge: boolean; readonly logged: boolean },
+  ): Promise<InvalidationState> {
     this.#refuseIfClosed();
     const texts = keys.map(this.#o.keyText);
-    const change: RemoteInvalidation = { keys: texts.map((text) => this.#reads.remoteKey(text)), buckets: tagBuckets(tags), all, purge };
+    const names = texts.map((text) => this.#reads.remoteKey(text));
+    const change: RemoteInvalidation = { keys: names, buckets: tagBuckets(tags), tags, logged, all, purge };
     // Before, so that this process forgets at once however slow the remote tier is; and after, since a flight that began in between may have read there what was not deleted yet.
     this.#reads.forget(texts, purge);
     const state = await this.#o.remote.invalidate(change);
