@@ -1,5 +1,5 @@
-import { noRemoteTier } from './cache/no-remote-tier.ts';
-import type { RemoteTier } from './cache/remote-tier.ts';
+import type { Follower, FollowerStep } from './cache/follower.ts';
+import { createFollower } from './cache/follower.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
@@ -11,11 +11,12 @@ import { createFileCaches } from './files/file-caches.ts';
 import type { Files } from './files/files.ts';
 import type { FileStore } from './files/store.ts';
 import { createMetrics } from './metrics/forebay-metrics.ts';
+import { createChangeLog } from './postgres/change-log.ts';
 import type { Database } from './postgres/database.ts';
 import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
 import { migrate } from './postgres/migrate.ts';
-import { createRedisTier } from './redis/remote-tier.ts';
+import { createRedisLogStore } from './redis/log-store.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
 export interface Readiness {
@@ -24,6 +25,9 @@ export interface Readiness {
   readonly database: 'up' | 'down';
   /** `off` when none is configured. */
   readonly redis: 'up' | 'down' | 'off';
+  /** Everything that was committed longer ago than this is known here, in ms; `null` while nothing is proven. Reads are answered from caches while it is at most `maxStalenessMs`. */
+  readonly stalenessMs: number | null;
+  readonly maxStalenessMs: number;
   /** Sentences for people, one for each thing amiss. */
   readonly reasons: readonly string[];
 }
@@ -66,6 +70,8 @@ export interface ForebayOptions {
   readonly relay?: 'always' | 'never';
   /** Cached entries compared with the database, a second; 0 = none. @defaultValue 0 */
   readonly auditPerSecond?: number;
+  /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
+  readonly onFollowerStep?: (step: FollowerStep) => void;
   /** Further settings of the engine, for both caches. */
   readonly cache?: FileCacheTuning;
 }
@@ -81,31 +87,33 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const owned = typeof options.database === 'string';
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
-  const remote = openRemote(options, database, logger);
-  const { redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
-  const caches = createFileCaches(store, remote, {
+  const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
+  const follower = openFollower(options, database, maxStalenessMs, logger);
+  const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
     ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
     ...(ttl?.fixedMs === undefined ? {} : { ttl: fixedTtl(ttl.fixedMs) }),
+    maxStalenessMs,
+    ...(staleIfErrorMs === 0 ? {} : { staleIfErrorMs }),
     ...local,
     ...options.cache,
   });
   await caches.info.start();
   const registry = createMetrics({
     caches: [caches.info, caches.meta],
-    remote,
+    follower,
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     await Promise.all([caches.info.close(), caches.meta.close()]);
-    await remote.close();
+    await follower.close();
     if (owned) await database.close();
   };
   return {
     files: createFiles(store, caches),
-    readiness: () => readiness(store, remote),
+    readiness: () => readiness(store, follower, maxStalenessMs),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
@@ -126,24 +134,45 @@ async function openOwn(url: string, { databaseConnections, logger = silentLogger
   }
 }
 
-function openRemote(options: ForebayOptions, database: Database, logger: Logger): RemoteTier {
-  // PGlite lives in this process, so nobody else changes its data; with a shared Postgres and no Redis nobody tells us what others change.
-  if (options.redis === null) return noRemoteTier({ alone: database.kind === 'pglite' });
-  return createRedisTier({
-    url: options.redis,
-    ...(options.keyPrefix === undefined ? {} : { keyPrefix: options.keyPrefix }),
-    onStateChange: (state, reason) => {
-      if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
-      else
-        logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
-    },
+function openFollower(options: ForebayOptions, database: Database, maxStalenessMs: number, logger: Logger): Follower {
+  const { redis, relay = 'always', keyPrefix, onFollowerStep } = options;
+  return createFollower({
+    log: createChangeLog(database.lane()),
+    openStore:
+      redis === null
+        ? null
+        : (tags) =>
+            createRedisLogStore(
+              {
+                url: redis,
+                maxStalenessMs,
+                ...(keyPrefix === undefined ? {} : { keyPrefix }),
+                onStateChange: (state, reason) => tellRedisState(logger, state, reason),
+              },
+              tags,
+            ),
+    relay,
+    maxStalenessMs,
+    ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   });
 }
 
-async function readiness(store: FileStore, remote: RemoteTier): Promise<Readiness> {
+function tellRedisState(logger: Logger, state: 'up' | 'down', reason: string): void {
+  if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
+  else logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
+}
+
+async function readiness(store: FileStore, follower: Follower, maxStalenessMs: number): Promise<Readiness> {
   const reasons: string[] = [];
-  const redis = remote.state();
+  const redis = follower.state();
   if (redis === 'down') reasons.push('Redis cannot be reached: every miss of process memory goes to the database');
+  const now = systemClock.now();
+  const age = now - follower.asOf(now);
+  const stalenessMs = Number.isFinite(age) ? Math.round(age) : null;
+  if (stalenessMs === null || stalenessMs > maxStalenessMs) {
+    const known = stalenessMs === null ? 'nothing is proven yet' : `what was committed in the last ${stalenessMs} ms may not be known here`;
+    reasons.push(`the caches are not used: ${known}, and the bound is ${maxStalenessMs} ms`);
+  }
   let database: Readiness['database'] = 'up';
   try {
     await store.ping({ signal: AbortSignal.timeout(READINESS_MS) });
@@ -151,5 +180,5 @@ async function readiness(store: FileStore, remote: RemoteTier): Promise<Readines
     database = 'down';
     reasons.push(error instanceof ForebayError ? error.message : `the database did not answer within ${READINESS_MS} ms`);
   }
-  return { ready: database === 'up', database, redis, reasons };
+  return { ready: database === 'up', database, redis, stalenessMs, maxStalenessMs, reasons };
 }

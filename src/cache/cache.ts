@@ -48,7 +48,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
       onTagsChanged: (purge) => {
         if (purge) this.#reads.flights.taintAll(true);
       },
-      onGap: () => this.#onGap(),
+      onGap: (cause) => this.#onGap(cause),
     });
   }
 
@@ -166,9 +166,13 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     this.#emit('invalidated', { keys: texts, tags: [], all: false, by: 'other' });
   }
 
-  #onGap(): void {
+  #onGap(cause: 'missed' | 'invalidated' | 'purged'): void {
+    this.#reads.forgetEverything(cause === 'purged');
+    if (cause !== 'missed') {
+      this.#emit('invalidated', { keys: [], tags: [], all: true, by: 'other' });
+      return;
+    }
     this.#reads.counts.gaps += 1;
-    this.#reads.forgetEverything(false);
     this.#emit('gap');
   }
 

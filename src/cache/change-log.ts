@@ -51,6 +51,8 @@ export interface ChangeLog {
   read(after: number, call?: LogCall): Promise<readonly LogEntry[]>;
   /** Resolves when it is durable; its number comes with the next `advance`, of whoever. */
   append(note: LogNote, call?: LogCall): Promise<void>;
+  /** Begins a new history, unless somebody has done so since `epoch` was seen: everything that was kept counts as invalidated. */
+  renew(epoch: string, call?: LogCall): Promise<void>;
   /** Removes entries older than the retention, a bounded number of them. Resolves to how many. */
   sweep(call?: LogCall): Promise<number>;
   /** How many rows wait for a number, for people; it is not counted further than 10,000. */

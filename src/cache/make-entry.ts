@@ -124,7 +124,7 @@ export class EntryMaker<K, V> {
   fromRemote(
     key: string,
     hash: number,
-    read: { readonly bytes: Buffer; readonly serverNow: number },
+    read: { readonly bytes: Buffer; readonly serverNow: number; readonly asOf?: number },
     readAt: number,
   ): LocalEntry<V> | null {
     const wire = decodeEntry(read.bytes);
@@ -135,7 +135,7 @@ export class EntryMaker<K, V> {
       const value = wire.absent ? null : (parseFrozen(json) as V);
       const ageMs = Math.max(0, read.serverNow - wire.loadedAt);
       const { absent, version, ttlMs, point, buckets } = wire;
-      return this.#entry({ key, hash, absent, value, json, version, loadedAt: readAt - ageMs, ttlMs, asOf: readAt, point, buckets });
+      return this.#entry({ key, hash, absent, value, json, version, loadedAt: readAt - ageMs, ttlMs, asOf: read.asOf ?? readAt, point, buckets });
     } catch {
       return null;
     }

@@ -1,5 +1,5 @@
 import type { EncodedEntry } from './entry.ts';
-import type { TagTable } from './tags.ts';
+import type { TagStamps } from './tags.ts';
 
 /** What the remote tier says about one key. Never an exception: a tier that fails is `unavailable`. */
 export type RemoteRead =
@@ -9,6 +9,8 @@ export type RemoteRead =
       readonly bytes: Buffer;
       /** The server's clock at the read, in milliseconds; only to be compared with `loadedAt` of what it stored. */
       readonly serverNow: number;
+      /** All commits up to this local time are in it. @defaultValue the time of the read */
+      readonly asOf?: number;
     }
   | { readonly outcome: 'miss' }
   | { readonly outcome: 'unavailable'; readonly reason: UnavailableReason };
@@ -20,7 +22,7 @@ export type UnavailableReason = 'off' | 'disconnected' | 'budget' | 'overload' |
 export type LeaseReply =
   | { readonly outcome: 'granted' }
   | { readonly outcome: 'held' }
-  | { readonly outcome: 'found'; readonly bytes: Buffer; readonly serverNow: number }
+  | { readonly outcome: 'found'; readonly bytes: Buffer; readonly serverNow: number; readonly asOf?: number }
   | { readonly outcome: 'unavailable'; readonly reason: UnavailableReason };
 
 export type FillReply = 'stored' | 'refused' | 'unavailable';
@@ -47,8 +49,8 @@ export interface RemoteListener {
   onInvalidated(keys: readonly string[], purge: boolean): void;
   /** Tag stamps changed by someone else: flights under way may be of such a record. */
   onTagsChanged(purge: boolean): void;
-  /** Messages may have been missed: nothing that was kept or begun before counts. */
-  onGap(): void;
+  /** Nothing that was kept or begun before counts: messages may have been missed, or everything was invalidated or purged. */
+  onGap(cause: 'missed' | 'invalidated' | 'purged'): void;
 }
 
 /** Who holds the lease of a key. */
@@ -64,7 +66,7 @@ export interface LeaseHolder {
  */
 export interface RemoteTier {
   /** This process's copy of the tag stamps, kept level by this tier: every answered read has brought it up to date first. */
-  readonly tags: TagTable;
+  readonly tags: TagStamps;
   /** Resolves when the first try to reach the tier has come to an end, good or bad. */
   readonly opened: Promise<void>;
   /** Reads one key. `deadline`: monotonic ms after which the answer is not waited for. */

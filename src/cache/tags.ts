@@ -1,7 +1,7 @@
 import { hashKey } from './hash.ts';
 
 /** How many stamps there are. Tags share them by hash: an invalidation also costs the reload of the one tag in 4,096 that shares its stamp, and the table never grows. */
-const TAG_BUCKETS = 4096;
+export const TAG_BUCKETS = 4096;
 
 /** The bucket of a tag. */
 function tagBucket(tag: string): number {
@@ -36,13 +36,25 @@ export interface TagChange {
   readonly buckets: readonly number[];
 }
 
+/** What the engine asks of tag stamps, however they are kept level. */
+export interface TagStamps {
+  /** The newest point that is known here: what is loaded from now on is at least as new. */
+  readonly point: TagPoint;
+  /** Grows with every change: equal before and after means that no tag was invalidated in between, as far as is known here. */
+  readonly changes: number;
+  /** Whether changes are known to be missing here: then nothing is good. */
+  readonly behind: boolean;
+  /** Whether an entry loaded at `point`, with these buckets, is still good. Fails closed. */
+  isGood(point: TagPoint, buckets: readonly number[]): boolean;
+}
+
 /**
  * This process's copy of the tag stamps: for each bucket, when a tag of it was last invalidated.
  *
  * An entry carries the point at which its load began. It is good iff the generation is the same and none of its buckets was stamped later. So invalidating a tag is one
  * write whatever the number of entries, there are no sets of keys to keep or to prune, and what is not known counts as invalidated.
  */
-export class TagTable {
+export class TagTable implements TagStamps {
   readonly #stamps = new Float64Array(TAG_BUCKETS);
   #point: TagPoint = UNKNOWN_POINT;
   #behind = false;

@@ -1,11 +1,12 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { RemoteTier } from '../cache/remote-tier.ts';
+import type { Follower } from '../cache/follower.ts';
 import type { Counted } from './cache-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
+import { registerLogMetrics } from './log-metrics.ts';
 
 export interface MetricsSources {
   readonly caches: readonly Counted[];
-  readonly remote: RemoteTier;
+  readonly follower: Follower;
   /** Connections of the database. */
   readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Monotonic ms. */
@@ -18,22 +19,23 @@ export function createMetrics(sources: MetricsSources): Registry {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   registerCacheMetrics(registry, sources.caches);
+  registerLogMetrics(registry, sources.follower);
   const gauges: [name: string, help: string, read: () => number][] = [
     [
       'forebay_redis_up',
       'Whether Redis can be asked (1) or not (0); absent without Redis.',
-      () => (sources.remote.state() === 'up' ? 1 : 0),
+      () => (sources.follower.state() === 'up' ? 1 : 0),
     ],
     [
-      'forebay_bus_age_seconds',
-      'How long ago the invalidations were sent that are all known to have been heard here.',
-      () => (sources.now() - sources.remote.asOf(sources.now())) / 1000,
+      'forebay_staleness_seconds',
+      'Everything that was committed longer ago than this is known here: the staleness bound as it is now.',
+      () => (sources.now() - sources.follower.asOf(sources.now())) / 1000,
     ],
     ['forebay_database_connections', 'Open connections to the database.', () => sources.pool().total],
     ['forebay_database_connections_idle', 'Open connections to the database without work.', () => sources.pool().idle],
     ['forebay_database_waiting', 'Callers that wait for a connection to the database.', () => sources.pool().waiting],
   ];
-  const offered = sources.remote.state() === 'off' ? gauges.filter(([name]) => name !== 'forebay_redis_up') : gauges;
+  const offered = sources.follower.state() === 'off' ? gauges.filter(([name]) => name !== 'forebay_redis_up') : gauges;
   for (const [name, help, read] of offered) {
     const gauge = new Gauge({
       name,

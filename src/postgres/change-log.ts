@@ -21,6 +21,7 @@ const APPEND = `
   select array[cache], ids, '{}', false, $4::boolean from json_to_recordset($1::json) as given(cache text, ids text[])
   union all
   select '{}', '{}', $2::text[], $3::boolean, $4::boolean where cardinality($2::text[]) > 0 or $3::boolean`;
+const RENEW = "update forebay.sequencer set epoch = left(replace(gen_random_uuid()::text, '-', ''), 16) where epoch = $1";
 const SWEEP = `
   delete from forebay.log
    where number in (select number from forebay.log where at < now() - make_interval(secs => $1::float8 / 1000) order by number limit $2)
@@ -54,6 +55,7 @@ export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: 
     append: async ({ keys, tags, all, purge }, call) => {
       await database.query(APPEND, [JSON.stringify(byCache(keys)), tags, all, purge], call);
     },
+    renew: async (epoch, call) => void (await database.query(RENEW, [epoch], call)),
     sweep: async (call) => (await database.query(SWEEP, [retentionMs, ENTRIES_PER_SWEEP], call)).length,
     waiting: async (call) => (await database.query<{ count: number }>(WAITING, [COUNT_LIMIT], call))[0]?.count ?? 0,
   };

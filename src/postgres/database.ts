@@ -36,9 +36,13 @@ export interface Database extends Queryable, AsyncDisposable {
   /**
    * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects. Inside, use `tx` only: PGlite has a single connection,
    * so a statement on the database itself would wait for the transaction that waits for it.
+   *
+   * `call.signal` ends the wait for a connection only. A statement that failed inside makes the whole transaction reject even where `work` ignored its error.
    */
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  transaction<T>(work: (tx: Queryable) => Promise<T>, call?: QueryCall): Promise<T>;
   stats(): PoolStats;
+  /** The same database by connections kept apart (two at most), for small statements that must not wait behind loads. PGlite has its one connection only. Closed with the database. */
+  lane(): Queryable;
   /** Waits for what runs, then closes. Idempotent; later calls reject with `CLOSED`. */
   close(): Promise<void>;
 }

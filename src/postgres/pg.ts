@@ -3,13 +3,16 @@ import type { CustomTypesConfig, PoolClient, PoolConfig, QueryConfig } from 'pg'
 import { ForebayError } from '../core/errors.ts';
 import { abortable } from './abortable.ts';
 import type { Database, PoolStats, QueryCall, Queryable, ResolvedDatabaseOptions } from './database.ts';
-import { asDatabaseError, breaksConnection, closedError } from './failures.ts';
+import { asDatabaseError, breaksConnection, closedError, ignoredFailure } from './failures.ts';
 import { INT8, TIMESTAMPTZ, isoTimestamp, safeInteger } from './values.ts';
 
 /** Callers that may wait for a connection; the rest is told at once. */
 const MAX_WAITING = 1_000;
 /** Statements being stopped on the server at one time; each needs a spare connection. Beyond it, the server's own time limit stops them. */
 const MAX_CANCELS = 4;
+/** Of the lane: one at work, and one for when the other hangs. */
+const LANE_CONNECTIONS = 2;
+const LANE_CONNECT_MS = 1_000;
 /** How much longer than the server's time limit the client waits before it takes the server for frozen. */
 const FROZEN_AFTER_MS = 2_000;
 
@@ -36,15 +39,18 @@ class PostgresDatabase implements Database {
   readonly #config: PoolConfig;
   readonly #options: ResolvedDatabaseOptions;
   readonly #cancels = new Set<Promise<void>>();
+  readonly #url: string;
+  #lane: PostgresDatabase | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(url: string, options: ResolvedDatabaseOptions) {
     this.#options = options;
+    this.#url = url;
     this.#config = {
       connectionString: url,
       application_name: 'forebay',
       // Times come as text in the session's zone; in UTC they need no conversion.
-      options: '-c TimeZone=UTC',
+      options: '-c TimeZone=UTC -c default_transaction_isolation=read\\ committed',
       connectionTimeoutMillis: options.connectTimeoutMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
@@ -84,7 +90,7 @@ class PostgresDatabase implements Database {
     await this.#borrow(async (client) => void (await client.query(sql)));
   }
 
-  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (tx: Queryable) => Promise<T>, call: QueryCall = {}): Promise<T> {
     return this.#borrow(async (client, usable) => {
       await this.#send(client, 'begin');
       let result: T;
@@ -95,18 +101,24 @@ class PostgresDatabase implements Database {
         await this.#send(client, 'rollback').then(usable, () => {});
         throw thrown;
       }
-      const { command } = await client.query('commit');
+      const { command } = await client.query(this.#timed('commit'));
       // Postgres answers a commit after a failed statement with a roll-back, and no error.
-      if (command !== 'COMMIT') throw new Error('the transaction was rolled back: a statement in it failed, and its error was ignored');
+      if (command !== 'COMMIT') throw ignoredFailure();
       return result;
-    });
+    }, call.signal);
   }
 
   stats(): PoolStats {
     return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
   }
 
+  lane(): Queryable {
+    this.#lane ??= new PostgresDatabase(this.#url, { ...this.#options, maxConnections: LANE_CONNECTIONS, connectTimeoutMs: LANE_CONNECT_MS });
+    return this.#lane;
+  }
+
   async close(): Promise<void> {
+    await this.#lane?.close();
     this.#closing ??= this.#pool.end().then(async () => void (await Promise.allSettled(this.#cancels)));
     await this.#closing;
   }
@@ -131,8 +143,8 @@ class PostgresDatabase implements Database {
   }
 
   /** Runs `work` on one connection and gives it back: open when `work` succeeded or called `usable` or its error leaves it sound, else closed. */
-  async #borrow<T>(work: (client: PoolClient, usable: () => void) => Promise<T>): Promise<T> {
-    const client = await this.#take();
+  async #borrow<T>(work: (client: PoolClient, usable: () => void) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const client = await this.#take(signal);
     let sound = false;
     try {
       const result = await work(client, () => (sound = true));
@@ -147,8 +159,11 @@ class PostgresDatabase implements Database {
   }
 
   async #send<Row extends object>(client: PoolClient, text: string, params: readonly unknown[] = []): Promise<Row[]> {
-    const config: TimedQuery = { text, values: [...params], query_timeout: this.#options.statementTimeoutMs + FROZEN_AFTER_MS };
-    return (await client.query<Row>(config)).rows;
+    return (await client.query<Row>(this.#timed(text, params))).rows;
+  }
+
+  #timed(text: string, params: readonly unknown[] = []): TimedQuery {
+    return { text, values: [...params], query_timeout: this.#options.statementTimeoutMs + FROZEN_AFTER_MS };
   }
 
   #inside(client: PoolClient): Queryable {

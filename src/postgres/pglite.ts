@@ -6,7 +6,7 @@ import { toForebayError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { abortable } from './abortable.ts';
 import type { Database, PoolStats, QueryCall, Queryable, ResolvedDatabaseOptions } from './database.ts';
-import { asDatabaseError, closedError } from './failures.ts';
+import { asDatabaseError, closedError, ignoredFailure } from './failures.ts';
 import { maintain } from './pglite-upkeep.ts';
 import { INT8, TIMESTAMPTZ, isoTimestamp, safeInteger } from './values.ts';
 
@@ -55,12 +55,24 @@ class PgliteDatabase implements Database {
     await this.#run(() => inside(this.#lite).exec(sql));
   }
 
-  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    return this.#run(() => this.#lite.transaction((tx) => work(inside(tx))));
+  async transaction<T>(work: (tx: Queryable) => Promise<T>, call?: QueryCall): Promise<T> {
+    return this.#run(() =>
+      this.#lite.transaction(async (tx) => {
+        call?.signal?.throwIfAborted();
+        const result = await work(inside(tx));
+        // PGlite does not tell that it rolled back instead of committing, which it does after a failed statement. Any other statement tells.
+        await tx.query('select').catch((thrown: unknown) => Promise.reject(ignoredFailure(thrown)));
+        return result;
+      }),
+    );
   }
 
   stats(): PoolStats {
     return { total: 1, idle: this.#running === 0 ? 1 : 0, waiting: Math.max(0, this.#running - 1) };
+  }
+
+  lane(): Queryable {
+    return this;
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,5 @@
 import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../core/clock.ts';
-import type { BusMessage } from './message.ts';
-import { decodeMessage } from './message.ts';
 
 export interface BusOptions {
   readonly client: Redis;
@@ -11,7 +9,7 @@ export interface BusOptions {
   readonly echoMs: number;
   /** Without an echo for so long the connection is taken for dead and made anew, in ms. */
   readonly deadAfterMs: number;
-  onMessage(message: BusMessage): void;
+  onMessage(text: string): void;
   /** Messages may have been missed. */
   onGap(): void;
 }
@@ -35,7 +33,7 @@ export class Bus {
     const { client, channel } = options;
     // Attached before SUBSCRIBE is sent: the first message may come with its acknowledgement.
     client.on('message', (from: string, text: string) => {
-      if (from === channel) this.#onMessage(text);
+      if (from === channel) options.onMessage(text);
     });
     client.on('ready', () => void this.#subscribe());
     client.on('close', () => {
@@ -49,6 +47,11 @@ export class Bus {
   /** Local monotonic time before which nothing published was missed. */
   get asOf(): number {
     return this.#asOf;
+  }
+
+  /** Whether it is subscribed, as far as is known. */
+  get hears(): boolean {
+    return this.#subscribed;
   }
 
   /** Resolves when the first try to subscribe has come to an end, good or bad. */
@@ -74,12 +77,6 @@ export class Bus {
     this.#o.onGap();
     void this.#echo();
     this.#opened.resolve();
-  }
-
-  #onMessage(text: string): void {
-    const message = decodeMessage(text);
-    if (message === null) this.#o.onGap();
-    else this.#o.onMessage(message);
   }
 
   #tick(): void {

@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RemoteRead, UnavailableReason } from '../cache/remote-tier.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import type { TagSync } from './tag-sync.ts';
 import { TurnBatch } from './turn-batch.ts';
 
 interface Pending {
@@ -19,18 +18,22 @@ const MAX_UNANSWERED = 20_000;
 /** Deadlines so close to each other share a timer. */
 const SAME_DEADLINE_MS = 1;
 
-/** Reads of one turn of the event loop, in overlapped MGETs behind one look at the tag table's head and the server's clock. */
+/** Which values count, by what was read right before them; `null` when nothing may be said of any. */
+export type Head = ((bytes: Buffer) => boolean) | null;
+
+/** Reads of one turn of the event loop, in overlapped MGETs behind one look at the head that says which values count, and at the server's clock. */
 export class KeyReads {
   readonly #client: Redis;
   readonly #clock: Clock;
-  readonly #tags: TagSync;
+  readonly #readHead: () => Promise<Head>;
   readonly #batch: TurnBatch<Pending>;
   #unanswered = 0;
 
-  constructor(client: Redis, clock: Clock, tags: TagSync) {
+  /** `readHead` never rejects. */
+  constructor(client: Redis, clock: Clock, readHead: () => Promise<Head>) {
     this.#client = client;
     this.#clock = clock;
-    this.#tags = tags;
+    this.#readHead = readHead;
     this.#batch = new TurnBatch(clock, (reads) => this.#send(reads));
   }
 
@@ -45,8 +48,8 @@ export class KeyReads {
 
   #send(reads: Pending[]): void {
     const waiting = new Deadlines(reads, this.#clock);
-    // The head of the tag table is asked for first and its reply comes first: every value below is judged by a table at least as new as this moment's.
-    const head = this.#tags.readHead();
+    // The head is asked for first and its reply comes first: every value below is at least as new as what it says.
+    const head = this.#readHead();
     const serverClock = this.#client.time();
     const chunks: Promise<void>[] = [];
     for (let at = 0; at < reads.length; at += KEYS_PER_MGET)
@@ -59,11 +62,11 @@ export class KeyReads {
 
   async #sendChunk(
     reads: readonly Pending[],
-    head: Promise<boolean>,
+    head: Promise<Head>,
     serverClock: Promise<[string | number, string | number] | unknown[]>,
   ): Promise<void> {
     try {
-      const [values, level, [seconds, micros]] = await Promise.all([
+      const [values, counts, [seconds, micros]] = await Promise.all([
         this.#client.mgetBuffer(reads.map((read) => read.key)),
         head,
         serverClock,
@@ -71,9 +74,9 @@ export class KeyReads {
       const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
       reads.forEach((read, i) => {
         const bytes = values[i] ?? null;
-        // Without a known tag table nothing may be said of any value: fail closed.
-        if (!level) read.settle(unavailable('unverified'));
-        else read.settle(bytes === null ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
+        // Without a head nothing may be said of any value: fail closed.
+        if (counts === null) read.settle(unavailable('unverified'));
+        else read.settle(bytes === null || !counts(bytes) ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
       });
     } catch {
       for (const read of reads) read.settle(unavailable('error'));

@@ -35,8 +35,8 @@ export function decodeMessage(text: string): BusMessage | null {
   }
 }
 
-function isListOf(list: unknown, type: 'string'): list is string[];
-function isListOf(list: unknown, type: 'number'): list is number[];
-function isListOf(list: unknown, type: string): boolean {
+export function isListOf(list: unknown, type: 'string'): list is string[];
+export function isListOf(list: unknown, type: 'number'): list is number[];
+export function isListOf(list: unknown, type: string): boolean {
   return Array.isArray(list) && list.every((item) => typeof item === type);
 }

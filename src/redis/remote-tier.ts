@@ -1,41 +1,34 @@
-import type { Redis } from 'ioredis';
-import type { LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
+import type {
+  FillReply,
+  LeaseHolder,
+  LeaseReply,
+  RemoteInvalidation,
+  RemoteListener,
+  RemoteRead,
+  RemoteTier,
+} from '../cache/remote-tier.ts';
 import { TagTable } from '../cache/tags.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { systemClock } from '../core/clock.ts';
-import type { Chance } from '../core/random.ts';
-import { systemChance } from '../core/random.ts';
 import { Bus } from './bus.ts';
-import type { ConnectionOptions } from './connection.ts';
-import { closeConnection, openConnection } from './connection.ts';
-import { KeyReads } from './key-reads.ts';
-import { encodeMessage } from './message.ts';
+import type { RedisOptions } from './link.ts';
+import { RedisLink } from './link.ts';
+import type { BusMessage } from './message.ts';
+import { decodeMessage, encodeMessage } from './message.ts';
 import type { Reply } from './script-calls.ts';
 import { ScriptCalls } from './script-calls.ts';
-import { acquire, fill, invalidateKeys, invalidateTags, pair, put } from './scripts.ts';
+import { invalidateKeys, invalidateTags, put } from './scripts.ts';
 import { TagSync } from './tag-sync.ts';
 import { Unconfirmed } from './unconfirmed.ts';
+import { RedisValues } from './values.ts';
 
-export interface RedisTierOptions {
-  /** `redis://…`, `rediss://…` or `unix:/PATH`. */
-  readonly url: string;
-  /** Put before every key and the channel, so that several deployments can share a Redis. @defaultValue '' */
-  readonly keyPrefix?: string;
+export interface RedisTierOptions extends RedisOptions {
   /** Longest wait for an invalidation to be confirmed before it is called queued, in ms. @defaultValue 1,000 */
   readonly confirmMs?: number;
-  /** The staleness bound that the bus has to keep, in ms: it is asked for an echo four times as often. @defaultValue 1,000 */
-  readonly maxStalenessMs?: number;
-  /** Told of each change between up and down, with the reason. */
-  readonly onStateChange?: (state: 'up' | 'down', reason: string) => void;
-  readonly clock?: Clock;
-  readonly chance?: Chance;
-  /** Opens each of the two connections. @defaultValue `openConnection` */
-  readonly connect?: (options: ConnectionOptions) => Redis;
 }
 
 const KEYS_PER_INVALIDATION = 500;
 const RETRY_MS = 100;
-const FILL_WAIT_MS = 1000;
+const UNVERIFIED = { outcome: 'unavailable', reason: 'unverified' } as const;
 
 /** A remote tier and bus on one Redis server: one connection for commands, one for the bus. Opens in the background; close it with `close`. */
 export function createRedisTier(options: RedisTierOptions): RemoteTier {
@@ -44,120 +37,79 @@ export function createRedisTier(options: RedisTierOptions): RemoteTier {
 
 class RedisTier implements RemoteTier {
   readonly tags = new TagTable();
+  readonly #link: RedisLink;
   readonly #clock: Clock;
-  readonly #chance: Chance;
   readonly #prefix: string;
   readonly #channel: string;
   readonly #table: string;
   readonly #confirmMs: number;
   /** Tells our own messages from others'. */
   readonly #origin: string;
-  readonly #client;
-  readonly #subscriber;
   readonly #bus: Bus;
   readonly #calls: ScriptCalls;
-  readonly #reads: KeyReads;
+  readonly #values: RedisValues;
   readonly #listeners: RemoteListener[] = [];
   readonly #unconfirmed = new Unconfirmed();
-  readonly #onStateChange: (state: 'up' | 'down', reason: string) => void;
   #confirming = false;
   #retry: Timer | null = null;
-  #told: 'up' | 'down' | null = null;
   #closed = false;
   readonly opened: Promise<void>;
 
   constructor(options: RedisTierOptions) {
-    this.#clock = options.clock ?? systemClock;
-    this.#chance = options.chance ?? systemChance;
-    this.#prefix = options.keyPrefix ?? '';
-    this.#channel = `${this.#prefix}forebay:bus`;
-    this.#table = `${this.#prefix}forebay:tags`;
+    this.#link = new RedisLink(options);
+    const { client, subscriber, clock, chance, prefix, boundMs } = this.#link;
+    this.#clock = clock;
+    this.#prefix = prefix;
+    this.#channel = `${prefix}forebay:bus`;
+    this.#table = `${prefix}forebay:tags`;
     this.#confirmMs = options.confirmMs ?? 1000;
-    this.#origin = this.#chance.uniqueId();
-    this.#onStateChange = options.onStateChange ?? (() => {});
-    const connection = { url: options.url, chance: this.#chance };
-    const { connect = openConnection } = options;
-    this.#client = connect({ ...connection, name: 'forebay' });
-    this.#subscriber = connect({ ...connection, name: 'forebay-bus' });
-    this.#calls = new ScriptCalls(this.#client, this.#clock);
-    const { tags } = this;
-    const sync = new TagSync({
-      client: this.#client,
+    this.#origin = chance.uniqueId();
+    this.#calls = new ScriptCalls(client, clock);
+    const sync = new TagSync({ client, calls: this.#calls, table: this.#table, tags: this.tags, clock, chance });
+    this.#values = new RedisValues({
+      client,
+      clock,
       calls: this.#calls,
-      table: this.#table,
-      tags,
-      clock: this.#clock,
-      chance: this.#chance,
+      prefix,
+      readHead: async () => ((await sync.readHead()) ? () => true : null),
     });
-    this.#reads = new KeyReads(this.#client, this.#clock, sync);
-    const boundMs = options.maxStalenessMs ?? 1000;
+    const onGap = (): void => {
+      for (const listener of this.#listeners) listener.onGap('missed');
+    };
     this.#bus = new Bus({
-      client: this.#subscriber,
+      client: subscriber,
       channel: this.#channel,
-      clock: this.#clock,
+      clock,
       echoMs: boundMs / 4,
       deadAfterMs: boundMs * 2,
-      onMessage: (message) => {
-        if (message.origin === this.#origin) return;
-        if (message.tags !== null) {
-          this.tags.apply(message.tags);
-          for (const listener of this.#listeners) listener.onTagsChanged(message.purge);
-        }
-        if (message.keys.length > 0) for (const listener of this.#listeners) listener.onInvalidated(message.keys, message.purge);
+      onMessage: (text) => {
+        const message = decodeMessage(text);
+        if (message === null) onGap();
+        else this.#onMessage(message);
       },
-      onGap: () => {
-        for (const listener of this.#listeners) listener.onGap();
-      },
+      onGap,
     });
-    this.#client.on('ready', () => {
-      this.#tell('up', 'connected');
-      void this.#confirm();
-    });
-    const connected = new Promise<void>((resolve) => {
-      this.#client.once('ready', resolve);
-      this.#client.once('close', resolve);
-    });
-    this.opened = Promise.all([connected, this.#bus.opened]).then(() => {});
-    let lastError = 'the connection was closed';
-    this.#client.on('error', (error: Error) => {
-      lastError = error.message;
-    });
-    this.#client.on('close', () => {
-      if (!this.#closed) this.#tell('down', lastError);
-    });
+    client.on('ready', () => void this.#confirm());
+    this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+  }
+
+  get #isUnverified(): boolean {
+    return !this.#unconfirmed.isEmpty || this.#confirming;
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
-    if (!this.#unconfirmed.isEmpty || this.#confirming) return Promise.resolve({ outcome: 'unavailable', reason: 'unverified' });
-    return this.#reads.read(this.#prefix + key, deadline).then((read) =>
-      // An invalidation that was not confirmed while the read was under way may be of this very key.
-      this.#unconfirmed.isEmpty && !this.#confirming ? read : ({ outcome: 'unavailable', reason: 'unverified' } as const),
-    );
+    if (this.#isUnverified) return Promise.resolve(UNVERIFIED);
+    // An invalidation that was not confirmed while the read was under way may be of this very key.
+    return this.#values.read(key, deadline).then((read) => (this.#isUnverified ? UNVERIFIED : read));
   }
 
   async acquire(key: string, token: string, options: { leaseMs: number; replace: boolean; deadline: number }): Promise<LeaseReply> {
-    const reply = await this.#calls.run(acquire(this.#prefix + key, token, options.leaseMs, options.replace), options.deadline);
-    if (!reply.ok) return { outcome: 'unavailable', reason: reply.reason };
-    if (!this.#unconfirmed.isEmpty || this.#confirming) return { outcome: 'unavailable', reason: 'unverified' };
-    const [outcome, bytes, serverNow] = reply.value as [Buffer, Buffer?, Buffer?];
-    switch (outcome.toString()) {
-      case 'granted':
-        return { outcome: 'granted' };
-      case 'found':
-        return { outcome: 'found', bytes: bytes ?? Buffer.alloc(0), serverNow: Number(serverNow) };
-      default:
-        return { outcome: 'held' };
-    }
+    const reply = await this.#values.acquire(key, token, options);
+    return reply.outcome !== 'unavailable' && this.#isUnverified ? UNVERIFIED : reply;
   }
 
-  async fill(key: string, token: string, payload: Parameters<RemoteTier['fill']>[2]): Promise<'stored' | 'refused' | 'unavailable'> {
-    const args =
-      payload === null
-        ? { beforeClock: '', afterClock: '', expireMs: 0, loadedAgoMs: 0 }
-        : { ...payload.entry, expireMs: payload.expireMs, loadedAgoMs: payload.loadedAgoMs };
-    const reply = await this.#calls.run(fill(this.#prefix + key, token, args), this.#clock.now() + FILL_WAIT_MS);
-    if (!reply.ok) return 'unavailable';
-    return reply.value === 1 ? 'stored' : 'refused';
+  fill(key: string, token: string, payload: Parameters<RemoteTier['fill']>[2]): Promise<FillReply> {
+    return this.#values.fill(key, token, payload);
   }
 
   async put(key: string, payload: Parameters<RemoteTier['put']>[1]): Promise<'applied' | 'queued'> {
@@ -180,15 +132,8 @@ class RedisTier implements RemoteTier {
     return 'queued';
   }
 
-  async holder(key: string): Promise<{ holder: string; leftMs: number } | null> {
-    if (this.#client.status !== 'ready') return null;
-    const lease = pair(this.#prefix + key)[1];
-    try {
-      const [holder, leftMs] = await Promise.all([this.#client.get(lease), this.#client.pttl(lease)]);
-      return holder === null ? null : { holder, leftMs };
-    } catch {
-      return null;
-    }
+  holder(key: string): Promise<LeaseHolder | null> {
+    return this.#values.holder(key);
   }
 
   asOf(_now: number): number {
@@ -200,16 +145,24 @@ class RedisTier implements RemoteTier {
   }
 
   state(): 'up' | 'down' {
-    return this.#client.status === 'ready' ? 'up' : 'down';
+    return this.#link.state;
   }
 
   close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
     this.#bus.close();
-    closeConnection(this.#client);
-    closeConnection(this.#subscriber);
+    this.#link.close();
     return Promise.resolve();
+  }
+
+  #onMessage({ origin, keys, tags, purge }: BusMessage): void {
+    if (origin === this.#origin) return;
+    if (tags !== null) {
+      this.tags.apply(tags);
+      for (const listener of this.#listeners) listener.onTagsChanged(purge);
+    }
+    if (keys.length > 0) for (const listener of this.#listeners) listener.onInvalidated(keys, purge);
   }
 
   /** Deletes and tells; whether all of it was confirmed. */
@@ -217,7 +170,7 @@ class RedisTier implements RemoteTier {
     const deadline = this.#clock.now() + this.#confirmMs;
     const replies: Promise<boolean>[] = [];
     if (all || buckets.length > 0) {
-      const args = { channel: this.#channel, origin: this.#origin, newGeneration: this.#chance.uniqueId(), all, purge, buckets };
+      const args = { channel: this.#channel, origin: this.#origin, newGeneration: this.#link.chance.uniqueId(), all, purge, buckets };
       replies.push(this.#calls.run(invalidateTags(this.#table, args), deadline).then((reply) => this.#takeTags(reply, buckets)));
     }
     for (let at = 0; at < keys.length; at += KEYS_PER_INVALIDATION) {
@@ -257,15 +210,9 @@ class RedisTier implements RemoteTier {
     if (this.#confirming || this.#unconfirmed.isEmpty || this.#closed) return;
     this.#confirming = true;
     const change = this.#unconfirmed.take();
-    const done = this.#client.status === 'ready' && (await this.#apply(change));
+    const done = this.#link.state === 'up' && (await this.#apply(change));
     if (!done) this.#queue(change);
     this.#confirming = false;
     if (done) void this.#confirm();
-  }
-
-  #tell(state: 'up' | 'down', reason: string): void {
-    if (this.#told === state) return;
-    this.#told = state;
-    this.#onStateChange(state, reason);
   }
 }

@@ -25,6 +25,8 @@ const PUT = load('put');
 const INVALIDATE_KEYS = load('invalidate-keys');
 const INVALIDATE_TAGS = load('invalidate-tags');
 const READ_TAGS = load('read-tags');
+const APPLY_ENTRY = load('apply-entry');
+const OPEN_LOG = load('open-log');
 
 /** A value and its lease: two keys of one Cluster slot, since both names hold the same `{…}`. */
 export function pair(key: string): [value: string, lease: string] {
@@ -76,4 +78,27 @@ export function invalidateTags(table: string, args: InvalidateTagsArgs): ScriptC
 
 export function readTags(table: string, newGeneration: string, lostGeneration: string): ScriptCall {
   return { script: READ_TAGS, keys: [table], args: [newGeneration, lostGeneration] };
+}
+
+export interface ApplyEntryArgs {
+  readonly epoch: string;
+  readonly number: number;
+  readonly channel: string;
+  readonly message: string;
+  readonly all: boolean;
+  readonly buckets: readonly number[];
+}
+
+export function applyEntry(table: string, keys: readonly string[], args: ApplyEntryArgs): ScriptCall {
+  const { epoch, number, channel, message, all, buckets } = args;
+  return {
+    script: APPLY_ENTRY,
+    keys: [table, ...keys.flatMap(pair)],
+    args: [epoch, String(number), channel, message, all ? '1' : '0', ...buckets.map(String)],
+  };
+}
+
+/** `seen`: the fence that must not go on; `null` only makes a table that is gone. */
+export function openLog(table: string, epoch: string, number: number, seen: number | 'none' | null): ScriptCall {
+  return { script: OPEN_LOG, keys: [table], args: [epoch, String(number), seen === null ? '' : String(seen)] };
 }

@@ -6,6 +6,7 @@ import type { FileReads, Files } from '../../src/files/files.ts';
 import type { FileId, FileInfo, FileMeta } from '../../src/files/records.ts';
 import { attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput } from '../../src/files/records.ts';
 import type { WriteCondition } from '../../src/files/store.ts';
+import type { FileTransaction } from '../../src/files/transactions.ts';
 import type { Forebay, Readiness } from '../../src/forebay.ts';
 
 type Outcome = Lookup<unknown>['outcome'];
@@ -43,6 +44,14 @@ function checkVersion(current: number, condition: WriteCondition | undefined): v
 
 function withoutNulls(fields: object): object {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null && value !== undefined));
+}
+
+/** One transaction at a time, on records that have no database; it takes no SQL. */
+function transactionOn(files: Files): FileTransaction {
+  const query = (): never => {
+    throw new ForebayError('STATEMENT_REFUSED', 'these records are in no database');
+  };
+  return { ...files, query };
 }
 
 /** A Forebay without tiers, for tests of the HTTP layer alone: the same records and rules, and answers to order. */
@@ -144,6 +153,17 @@ export function createMemoryForebay(): MemoryForebay {
       if (row !== undefined) checkVersion(row.info.version, condition);
       return { existed: rows.delete(fileId(id)), invalidation: forebay.invalidation };
     },
+    transaction: async (work) => {
+      const before = [...rows].map(([id, row]) => [id, { ...row }] as const);
+      try {
+        return { value: await work(transactionOn(files)), invalidation: forebay.invalidation };
+      } catch (error) {
+        rows.clear();
+        for (const [id, row] of before) rows.set(id, row);
+        throw error;
+      }
+    },
+    settle: (ids) => files.invalidate({ ids }),
     invalidate: async (targets) => {
       forebay.invalidated.push(targets);
       return { invalidation: forebay.invalidation };
@@ -157,7 +177,7 @@ export function createMemoryForebay(): MemoryForebay {
     answerWith: null,
     gate: null,
     waiting: [],
-    readinessNow: { ready: true, database: 'up', redis: 'up', reasons: [] },
+    readinessNow: { ready: true, database: 'up', redis: 'up', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
     invalidation: 'applied',
     invalidated: [],
     readiness: async () => forebay.readinessNow,

@@ -69,6 +69,12 @@ export const readinessSchema = z.strictObject({
   ready: z.boolean(),
   database: z.enum(['up', 'down']),
   redis: z.enum(['up', 'down', 'off']).describe('`off` when none is configured.'),
+  stalenessMs: z
+    .number()
+    .int()
+    .nullable()
+    .describe('Everything that was committed longer ago than this is known here, in ms; `null` while nothing is proven.'),
+  maxStalenessMs: z.number().describe('The bound: the caches are used while `stalenessMs` is at most this.'),
   reasons: z.array(z.string()).describe('One sentence for each thing amiss.'),
 });
 

@@ -49,6 +49,7 @@ function watched(
       return result;
     },
     stats: () => database.stats(),
+    lane: () => database.lane(),
     close: () => database.close(),
     [Symbol.asyncDispose]: () => database.close(),
   };
@@ -65,7 +66,9 @@ export async function open(options: ContestantOptions): Promise<Contestant> {
   const settings: ForebayOptions = {
     database,
     redis: options.redisUrl,
-    cache: { maxStalenessMs: options.boundMs },
+    maxStalenessMs: options.boundMs,
+    relay: options.relay,
+    onFollowerStep: options.onRelayStep,
   };
   const forebay = await createForebay(settings);
   const { files } = forebay;

@@ -58,11 +58,19 @@ describe('health', () => {
   it('lives, and is ready when the database answers, Redis or not', async () => {
     await using h = await startHarness();
     expect((await h.call('/healthz')).status).toBe(200);
-    expect(await (await h.call('/readyz')).json()).toEqual({ ready: true, database: 'up', redis: 'up', reasons: [] });
-    h.forebay.readinessNow = { ready: true, database: 'up', redis: 'down', reasons: ['Redis does not answer: reads go to the database.'] };
+    expect(await (await h.call('/readyz')).json()).toEqual({
+      ready: true,
+      database: 'up',
+      redis: 'up',
+      stalenessMs: 12,
+      maxStalenessMs: 1000,
+      reasons: [],
+    });
+    const freshness = { stalenessMs: 12, maxStalenessMs: 1000 };
+    h.forebay.readinessNow = { ready: true, database: 'up', redis: 'down', ...freshness, reasons: ['Redis does not answer.'] };
     const degraded = await h.call('/readyz');
     expect([degraded.status, await degraded.json()]).toEqual([200, h.forebay.readinessNow]);
-    h.forebay.readinessNow = { ready: false, database: 'down', redis: 'up', reasons: ['The database does not answer.'] };
+    h.forebay.readinessNow = { ready: false, database: 'down', redis: 'up', ...freshness, stalenessMs: null, reasons: ['The database is down.'] };
     const down = await h.call('/readyz');
     expect([down.status, await down.json()]).toEqual([503, h.forebay.readinessNow]);
     expect((await h.call('/healthz')).status).toBe(200);

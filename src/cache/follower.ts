@@ -1,0 +1,439 @@
+import type { Clock, Timer } from '../core/clock.ts';
+import { systemClock } from '../core/clock.ts';
+import { ForebayError } from '../core/errors.ts';
+import type { ChangeLog, LogEntry, LogState } from './change-log.ts';
+import { LogTags } from './log-tags.ts';
+import type { LogStore } from './log-store.ts';
+import type { InvalidationState } from './lookup.ts';
+import { Relay } from './relay.ts';
+import type { FillReply, LeaseHolder, LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from './remote-tier.ts';
+import { Settling } from './settling.ts';
+
+/** Steps at which a test may stop the process. */
+export type FollowerStep = 'asked' | 'numbered' | 'applied' | 'heard' | 'swept';
+
+export interface FollowerOptions {
+  readonly log: ChangeLog;
+  /** Opens the shared tier, which is closed with the follower; `null`: process memory only. @defaultValue null */
+  readonly openStore?: ((tags: LogTags) => LogStore) | null;
+  /** Whether this process numbers changes and applies them to the store. At least one process has to. @defaultValue 'always' */
+  readonly relay?: 'always' | 'never';
+  /** The staleness bound in ms: the log is asked four times as often, and once a second at least. @defaultValue 1,000 */
+  readonly maxStalenessMs?: number;
+  /** Longest wait of a write for its invalidation, in ms. @defaultValue 1,000 */
+  readonly confirmMs?: number;
+  readonly clock?: Clock;
+  /** Called in the course of the work. @defaultValue does nothing */
+  readonly onStep?: (step: FollowerStep) => void;
+}
+
+/** What a follower counted since its start, and where it is. */
+export interface FollowerStats {
+  readonly counts: {
+    /** Looks at the log, and those that failed. */
+    asked: number;
+    failed: number;
+    /** Entries by how this process heard of them first. */
+    heardByBus: number;
+    heardByRelay: number;
+    heardByLog: number;
+    /** Messages that came before one that should have come first, or that could not be read, or lost connections of the bus. */
+    gaps: number;
+    /** Times process memory was emptied since the log did not reach back far enough, or began anew. */
+    restarts: number;
+    swept: number;
+  };
+  readonly relay: Relay['counts'] | null;
+  /** Number up to which this process has followed the log, and the newest that it knows of. */
+  readonly number: number;
+  readonly last: number;
+  /** Number up to which the store has, as far as this relay knows. */
+  readonly fence: number | null;
+  /** Writes that wait for their invalidation. */
+  readonly settling: number;
+}
+
+/** Looks at the log in one staleness bound. */
+const LOOKS_PER_BOUND = 4;
+const MAX_INTERVAL_MS = 250;
+/** After a change by others the next look comes so much sooner, and then later and later again. */
+const EAGER = 8;
+const SOONEST_MS = 5;
+/** How long a message may take after its entry was seen in the log, before the log itself is read. */
+const GRACE_MS = 25;
+const APPLY_MS = 250;
+const LEAST_ASK_MS = 250;
+const SWEEP_EVERY_MS = 10_000;
+
+export interface Follower extends RemoteTier {
+  stats(): FollowerStats;
+  /** How many changes wait in the outbox, or in the log for the store; rejects when the source does not answer. */
+  depth(): Promise<number>;
+}
+
+/** A remote tier that follows a log of changes: everything that was ever committed reaches this process's memory and the store, whoever wrote it and whatever fails meanwhile. It begins at once; close it with `close`. */
+export function createFollower(options: FollowerOptions): Follower {
+  return new LogFollower(options);
+}
+
+/**
+ * Follows the log by number. The proof of freshness is one question to the source (decision 5):
+ *
+ * 1. The local time t0 is taken.
+ * 2. The log is asked. It says: everything that was committed before your question is at or below number n.
+ * 3. This process has forgotten what the entries up to n say; it was told by the bus, by its own relay, or it reads the log.
+ * 4. Then all that was committed before t0 is known here: `asOf = t0`. A value of the store counts only if the store has followed the log at least as far as this process.
+ *
+ * The bus makes this quick and is needed for nothing: a lost message is a number that does not come.
+ */
+class LogFollower implements Follower {
+  readonly tags = new LogTags();
+  readonly opened: Promise<void>;
+  readonly #log: ChangeLog;
+  readonly #store: LogStore | null;
+  readonly #relay: Relay | null;
+  /** Whether this process gives numbers. */
+  readonly #numbers: boolean;
+  readonly #clock: Clock;
+  readonly #onStep: (step: FollowerStep) => void;
+  readonly #intervalMs: number;
+  readonly #askMs: number;
+  readonly #graceMs: number;
+  readonly #confirmMs: number;
+  readonly #settling: Settling;
+  readonly #listeners: RemoteListener[] = [];
+  readonly #firstLook = Promise.withResolvers<void>();
+  readonly #counts: FollowerStats['counts'] = {
+    asked: 0,
+    failed: 0,
+    heardByBus: 0,
+    heardByRelay: 0,
+    heardByLog: 0,
+    gaps: 0,
+    restarts: 0,
+    swept: 0,
+  };
+  #epoch = '';
+  #number = 0;
+  #last = 0;
+  #asOf = Number.NEGATIVE_INFINITY;
+  #pauseMs: number;
+  #timer: Timer | null = null;
+  #looking = false;
+  #again = false;
+  #waitsToHear: (() => void) | null = null;
+  #sweptAt: number;
+  #closed = false;
+
+  constructor(options: FollowerOptions) {
+    const { log, openStore = null, relay = 'always', maxStalenessMs = 1000, confirmMs = 1000, clock = systemClock } = options;
+    this.#log = log;
+    this.#clock = clock;
+    this.#onStep = options.onStep ?? (() => {});
+    this.#intervalMs = Math.min(MAX_INTERVAL_MS, maxStalenessMs / LOOKS_PER_BOUND);
+    this.#pauseMs = this.#intervalMs;
+    this.#graceMs = Math.min(GRACE_MS, maxStalenessMs / 10);
+    this.#askMs = Math.max(LEAST_ASK_MS, maxStalenessMs);
+    this.#confirmMs = confirmMs;
+    this.#settling = new Settling(clock, confirmMs);
+    this.#sweptAt = clock.now();
+    this.#numbers = relay === 'always';
+    this.#store = openStore === null ? null : openStore(this.tags);
+    this.#relay = relay === 'never' || this.#store === null ? null : this.#openRelay(this.#store);
+    this.#store?.listen(
+      {
+        onEntry: (epoch, entry) => {
+          if (epoch !== this.#epoch) this.#soon();
+          else this.#hear(entry, 'heardByBus');
+        },
+        onGap: () => {
+          this.#counts.gaps += 1;
+          this.#soon();
+        },
+        onBehind: () => {
+          if (this.#relay === null) this.#store?.wake();
+          this.#soon();
+        },
+        onWake: () => {
+          if (this.#numbers) this.#soon();
+        },
+        onUp: () => this.#soon(),
+      },
+      () => ({ epoch: this.#epoch, number: this.#number }),
+    );
+    this.opened = Promise.all([this.#firstLook.promise, this.#store?.opened]).then(() => {});
+    this.#soon();
+  }
+
+  #openRelay(store: LogStore): Relay {
+    const onApplied = (entry: LogEntry): void => {
+      this.#onStep('applied');
+      this.#hear(entry, 'heardByRelay');
+    };
+    return new Relay({ log: this.#log, store, clock: this.#clock, applyMs: Math.min(APPLY_MS, this.#askMs / 2), onApplied });
+  }
+
+  read(key: string, deadline: number): Promise<RemoteRead> {
+    if (this.#store === null) return Promise.resolve({ outcome: 'unavailable', reason: 'off' });
+    // A write of this process that was not seen in the log in time may be of this very key.
+    if (this.#settling.barrier > this.#asOf) return Promise.resolve({ outcome: 'unavailable', reason: 'unverified' });
+    const asOf = this.#asOf;
+    return this.#store.read(key, deadline).then((read) => (read.outcome === 'found' ? { ...read, asOf } : read));
+  }
+
+  async acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply> {
+    if (this.#store === null) return { outcome: 'unavailable', reason: 'off' };
+    const asOf = this.#asOf;
+    const reply = await this.#store.acquire(key, token, options);
+    return reply.outcome === 'found' ? { ...reply, asOf } : reply;
+  }
+
+  fill(key: string, token: string, payload: Parameters<RemoteTier['fill']>[2]): Promise<FillReply> {
+    return this.#store?.fill(key, token, payload) ?? Promise.resolve('unavailable');
+  }
+
+  put(key: string): Promise<never> {
+    return Promise.reject(
+      new ForebayError('INPUT_INVALID', `"${key}" cannot be set: the records of this cache have a source; change it there and call settle`),
+    );
+  }
+
+  async invalidate({ keys, tags = [], all, purge, logged = false }: RemoteInvalidation): Promise<InvalidationState> {
+    if (!logged) await this.#log.append({ keys, tags, all, purge });
+    const settled = this.#settling.wait();
+    this.#soon();
+    return settled;
+  }
+
+  holder(key: string): Promise<LeaseHolder | null> {
+    return this.#store?.holder(key) ?? Promise.resolve(null);
+  }
+
+  asOf(_now: number): number {
+    return this.#asOf;
+  }
+
+  listen(listener: RemoteListener): void {
+    this.#listeners.push(listener);
+  }
+
+  state(): 'off' | 'up' | 'down' {
+    return this.#store?.state() ?? 'off';
+  }
+
+  stats(): FollowerStats {
+    return {
+      counts: { ...this.#counts },
+      relay: this.#relay === null ? null : { ...this.#relay.counts },
+      number: this.#number,
+      last: this.#last,
+      fence: this.#relay?.fence ?? null,
+      settling: this.#settling.size,
+    };
+  }
+
+  async depth(): Promise<number> {
+    const unapplied = this.#store === null ? 0 : this.#last - (this.#relay?.fence ?? this.#number);
+    return (await this.#log.waiting()) + Math.max(0, unapplied);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#settling.close();
+    this.#waitsToHear?.();
+    this.#firstLook.resolve();
+    await this.#store?.close();
+  }
+
+  /** Looks now, or again as soon as the look that is under way has ended. */
+  #soon(): void {
+    if (this.#looking) {
+      this.#again = true;
+      return;
+    }
+    this.#timer?.cancel();
+    this.#timer = null;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#closed) return;
+    this.#looking = true;
+    do {
+      this.#again = false;
+      const startedAt = this.#clock.now();
+      try {
+        await this.#look(startedAt);
+      } catch {
+        // The source does not answer: nothing is proven, and who waits for a proof is told when its time is up.
+        this.#counts.failed += 1;
+        this.#again = false;
+      }
+      this.#firstLook.resolve();
+    } while (this.#again && !this.#closed);
+    this.#looking = false;
+    this.#sweep();
+    if (this.#closed) return;
+    this.#timer = this.#clock.schedule(this.#pauseMs, () => void this.#run());
+    this.#pauseMs = Math.min(this.#intervalMs, this.#pauseMs * 2);
+  }
+
+  /** One look at the log; see the comment of the class. */
+  async #look(startedAt: number): Promise<void> {
+    const before = Math.max(this.#number, this.#relay?.fence ?? 0);
+    this.#counts.asked += 1;
+    const state = await this.#ask((call) => (this.#numbers ? this.#log.advance(call) : this.#log.look(call)));
+    this.#onStep(state.entry === null ? 'asked' : 'numbered');
+    await this.#place(state, before);
+    const levelled = this.#level(state);
+    if (state.entry === null && state.last > this.#number) this.#hurry();
+    if (this.#number < state.last) await this.#waitToHear(state.last, levelled);
+    if (state.entry !== null) this.#hear(state.entry, 'heardByLog');
+    if (this.#number < state.last) await this.#readLog(state.last);
+    if (state.more) {
+      this.#again ||= this.#numbers;
+      if (!this.#numbers) this.#askForRelay();
+      return;
+    }
+    this.#asOf = Math.max(this.#asOf, startedAt);
+    this.#onStep('heard');
+    this.#settling.proven(startedAt, levelled);
+  }
+
+  async #ask<T>(call: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const timer = this.#clock.schedule(this.#askMs, () => {
+      controller.abort(new ForebayError('DATABASE_UNAVAILABLE', `the log of changes was not answered within ${this.#askMs} ms`));
+    });
+    try {
+      return await call({ signal: controller.signal });
+    } finally {
+      timer.cancel();
+      if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
+    }
+  }
+
+  /** Takes over where the log is. `before`: a number that was known to exist when the log was asked. */
+  async #place({ epoch, last }: LogState, before: number): Promise<void> {
+    if (epoch !== this.#epoch) {
+      const isFirst = this.#epoch === '';
+      this.#epoch = epoch;
+      this.#number = last;
+      this.#last = last;
+      this.#asOf = Number.NEGATIVE_INFINITY;
+      this.tags.begin(epoch, last);
+      this.#relay?.forget();
+      if (!isFirst) this.#forgetEverything();
+    } else if (last < before) {
+      // The source has forgotten what it once committed (an old backup, a replica that lagged behind): its numbers come a second time and say nothing of what was stored meanwhile.
+      await this.#ask((call) => this.#log.renew(epoch, call));
+      this.#again = true;
+      throw new ForebayError('DATABASE_UNAVAILABLE', `the log of changes went back from ${before} to ${last}; it begins anew`);
+    } else this.#last = Math.max(this.#last, last);
+  }
+
+  /** Brings the store level, or sees whether somebody has. */
+  #level({ epoch, last, entry }: LogState): Promise<boolean> {
+    if (this.#relay !== null) return this.#relay.level(epoch, last, entry);
+    return this.#store === null ? Promise.resolve(true) : this.#seeLevel(this.#store, epoch, last);
+  }
+
+  /** Looks at the store's fence until it is at `number`, as long as a write of this process may wait for it. */
+  async #seeLevel(store: LogStore, epoch: string, number: number): Promise<boolean> {
+    const giveUpAt = this.#clock.now() + this.#confirmMs;
+    for (let pauseMs = SOONEST_MS; this.#settling.size > 0 && this.#clock.now() < giveUpAt && !this.#closed; pauseMs *= 2) {
+      const fence = await store.fence(epoch, this.#clock.now() + APPLY_MS);
+      if (fence === null) return false;
+      if (fence !== 'none' && fence >= number) return true;
+      await new Promise<void>((resolve) => void this.#clock.schedule(pauseMs, resolve));
+    }
+    return false;
+  }
+
+  #hurry(): void {
+    this.#pauseMs = Math.max(SOONEST_MS, this.#intervalMs / EAGER);
+  }
+
+  #askForRelay(): void {
+    this.#store?.wake();
+    if (this.#settling.size > 0) this.#pauseMs = SOONEST_MS;
+    else this.#hurry();
+  }
+
+  /** Gives the bus, or our own relay, a little time to bring what was seen in the log: the usual case, and cheaper than to read it. */
+  #waitToHear(number: number, levelled: Promise<boolean>): Promise<void> {
+    const mayCome = this.#store !== null && this.#store.state() === 'up' && (this.#store.hears || this.#relay !== null);
+    if (!mayCome) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        this.#waitsToHear = null;
+        resolve();
+      };
+      const timer = this.#clock.schedule(this.#graceMs, done);
+      this.#waitsToHear = () => {
+        if (this.#number >= number || this.#closed) done();
+      };
+      void levelled.then((isLevel) => {
+        if (!isLevel) done();
+      });
+    });
+  }
+
+  /** Catches up from the log itself. */
+  async #readLog(target: number): Promise<void> {
+    while (this.#number < target) {
+      const entries = await this.#ask((call) => this.#log.read(this.#number, call));
+      const first = entries[0]?.number ?? Number.POSITIVE_INFINITY;
+      if (first > this.#number + 1) {
+        // What came before is not kept any more: all that is kept here may be old.
+        this.tags.restart(this.#epoch, target);
+        this.#number = target;
+        this.#forgetEverything();
+        return;
+      }
+      for (const entry of entries) this.#hear(entry, 'heardByLog');
+    }
+  }
+
+  /** Forgets what the next entry of the log says. One that comes too early is heeded, and those before it are looked for. */
+  #hear(entry: LogEntry, by: 'heardByBus' | 'heardByRelay' | 'heardByLog'): void {
+    if (entry.number <= this.#number) return;
+    if (entry.number === this.#number + 1) {
+      this.#number = entry.number;
+      this.#last = Math.max(this.#last, entry.number);
+      this.tags.follow(entry);
+      this.#counts[by] += 1;
+    } else {
+      this.#counts.gaps += 1;
+      this.#soon();
+    }
+    for (const listener of this.#listeners) {
+      if (entry.all) listener.onGap(entry.purge ? 'purged' : 'invalidated');
+      else {
+        if (entry.keys.length > 0) listener.onInvalidated(entry.keys, entry.purge);
+        if (entry.buckets.length > 0) listener.onTagsChanged(entry.purge);
+      }
+    }
+    this.#waitsToHear?.();
+  }
+
+  #forgetEverything(): void {
+    this.#counts.restarts += 1;
+    for (const listener of this.#listeners) listener.onGap('missed');
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now();
+    if (!this.#numbers || now - this.#sweptAt < SWEEP_EVERY_MS) return;
+    this.#sweptAt = now;
+    this.#ask((call) => this.#log.sweep(call)).then(
+      (swept) => {
+        this.#counts.swept += swept;
+        this.#onStep('swept');
+      },
+      () => {},
+    );
+  }
+}

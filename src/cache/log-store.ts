@@ -1,0 +1,60 @@
+import type { LogEntry } from './change-log.ts';
+import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from './remote-tier.ts';
+
+/** What became of a try to apply one entry of the log. `fence`: the number up to which the store has followed it. */
+export type ApplyReply =
+  | { readonly outcome: 'applied' }
+  /** It had it already. */
+  | { readonly outcome: 'ahead'; readonly fence: number }
+  /** Entries before it are missing: it has lost writes, or another relay is about to bring them. */
+  | { readonly outcome: 'behind'; readonly fence: number }
+  | { readonly outcome: 'unavailable' };
+
+/** What a store tells of its own accord. */
+export interface LogStoreListener {
+  /** An entry that the store has applied. */
+  onEntry(epoch: string, entry: LogEntry): void;
+  /** Entries may have been missed; or a message came that cannot be read. */
+  onGap(): void;
+  /** A read found the store behind this process. */
+  onBehind(): void;
+  /** Somebody has something to be moved, and no relay of its own. */
+  onWake(): void;
+  /** It can be asked again. */
+  onUp(): void;
+}
+
+/** Where this process is in the log. */
+export interface LogPosition {
+  readonly epoch: string;
+  readonly number: number;
+}
+
+/**
+ * A shared tier that follows the log: values, leases, tag stamps, and the fence, the number of the last entry that was applied to it. Each entry is applied once and in order, so a store whose fence is
+ * at n has forgotten all that the entries up to n say, whatever it lost before; and one that lost writes shows it by its fence.
+ *
+ * No call waits longer than its deadline, none rejects, and none is queued while there is no connection. Deadlines are monotonic ms.
+ */
+export interface LogStore {
+  readonly opened: Promise<void>;
+  /** Reads one key. A value counts only if the store had followed the log at least as far as this process when the read was sent; else `unverified`. */
+  read(key: string, deadline: number): Promise<RemoteRead>;
+  acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply>;
+  fill(key: string, token: string, fill: Parameters<RemoteTier['fill']>[2]): Promise<FillReply>;
+  holder(key: string): Promise<LeaseHolder | null>;
+  /** Applies an entry if it is the next, and tells everyone who listens. */
+  apply(epoch: string, entry: LogEntry, deadline: number): Promise<ApplyReply>;
+  /** The fence; 'none' when the store has none of this epoch; `null` when it cannot be asked. */
+  fence(epoch: string, deadline: number): Promise<number | 'none' | null>;
+  /** Begins anew at `number` if the fence is still `seen`: nothing that was stored before counts. Resolves to whether it was heard. */
+  restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean>;
+  /** Asks relays elsewhere to look at the log. */
+  wake(): void;
+  /** Wires the store to who follows the log in this process. */
+  listen(listener: LogStoreListener, position: () => LogPosition): void;
+  /** Whether the messages of entries are heard at this moment, as far as is known. */
+  readonly hears: boolean;
+  state(): 'up' | 'down';
+  close(): Promise<void>;
+}

@@ -1,0 +1,210 @@
+import { decodeEntry } from '../cache/entry.ts';
+import type { LogEntry } from '../cache/change-log.ts';
+import type { LogTags } from '../cache/log-tags.ts';
+import type { ApplyReply, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
+import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
+import { Bus } from './bus.ts';
+import type { Head } from './key-reads.ts';
+import type { RedisOptions } from './link.ts';
+import { RedisLink } from './link.ts';
+import { decodeLogMessage, encodeEntryMessage, WAKE_MESSAGE } from './log-message.ts';
+import { ScriptCalls } from './script-calls.ts';
+import { applyEntry, openLog } from './scripts.ts';
+import { RedisValues } from './values.ts';
+
+/** Longest wait for the whole table, in ms; it is up to 100 kB, and read only when it was made anew. */
+const OPEN_MS = 500;
+
+/**
+ * A store on one Redis server that follows a log of changes. One connection for commands, one for the bus. Opens in the background; close it with `close`.
+ *
+ * One hash holds where it is: the epoch, the fence, the base (values of before do not count), and a number for each tag bucket. If it vanishes it is made anew with a newer base, so its loss costs loads.
+ * `tags`: those of whoever follows the log here; stamps of before it followed come from the table.
+ */
+export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore {
+  return new RedisLogStore(options, tags);
+}
+
+/** The table as this process knows it. */
+interface Known {
+  readonly epoch: string;
+  readonly base: number;
+}
+
+class RedisLogStore implements LogStore {
+  readonly #link: RedisLink;
+  readonly #tags: LogTags;
+  readonly #channel: string;
+  readonly #table: string;
+  readonly #calls: ScriptCalls;
+  readonly #values: RedisValues;
+  readonly #bus: Bus;
+  #listener: LogStoreListener | null = null;
+  #position: () => LogPosition = () => ({ epoch: '', number: 0 });
+  #known: Known | null = null;
+  #opening: Promise<Opened | null> | null = null;
+  readonly opened: Promise<void>;
+
+  constructor(options: RedisOptions, tags: LogTags) {
+    this.#link = new RedisLink(options);
+    this.#tags = tags;
+    const { client, subscriber, clock, prefix, boundMs } = this.#link;
+    this.#channel = `${prefix}forebay:log`;
+    this.#table = `${prefix}forebay:log`;
+    this.#calls = new ScriptCalls(client, clock);
+    this.#values = new RedisValues({ client, clock, calls: this.#calls, prefix, readHead: () => this.#readHead() });
+    this.#bus = new Bus({
+      client: subscriber,
+      channel: this.#channel,
+      clock,
+      echoMs: boundMs / 4,
+      deadAfterMs: boundMs * 2,
+      onMessage: (text) => this.#onMessage(text),
+      onGap: () => this.#listener?.onGap(),
+    });
+    client.on('ready', () => this.#listener?.onUp());
+    this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+  }
+
+  get hears(): boolean {
+    return this.#bus.hears;
+  }
+
+  listen(listener: LogStoreListener, position: () => LogPosition): void {
+    this.#listener = listener;
+    this.#position = position;
+  }
+
+  read(key: string, deadline: number): Promise<RemoteRead> {
+    return this.#values.read(key, deadline);
+  }
+
+  async acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply> {
+    const reply = await this.#values.acquire(key, token, options);
+    if (reply.outcome !== 'found') return reply;
+    // What the script found was not held against the fence: a read is.
+    const read = await this.#values.read(key, options.deadline);
+    return read.outcome === 'miss' ? this.#values.acquire(key, token, { ...options, replace: true }) : read;
+  }
+
+  fill(key: string, token: string, payload: Parameters<RemoteTier['fill']>[2]): Promise<FillReply> {
+    return this.#values.fill(key, token, payload);
+  }
+
+  holder(key: string): Promise<LeaseHolder | null> {
+    return this.#values.holder(key);
+  }
+
+  async apply(epoch: string, entry: LogEntry, deadline: number): Promise<ApplyReply> {
+    const { number, all, buckets } = entry;
+    const { prefix } = this.#link;
+    const args = { epoch, number, channel: this.#channel, message: encodeEntryMessage(epoch, entry), all, buckets };
+    const keys = entry.keys.map((key) => prefix + key);
+    const reply = await this.#calls.run(applyEntry(this.#table, keys, args), deadline);
+    if (!reply.ok) return { outcome: 'unavailable' };
+    const [outcome, fence] = (reply.value as Buffer[]).map(String);
+    return outcome === 'ahead' || outcome === 'behind' ? { outcome, fence: Number(fence) } : { outcome: 'applied' };
+  }
+
+  async fence(epoch: string, deadline: number): Promise<number | 'none' | null> {
+    if (this.#link.state === 'down') return null;
+    const { clock, client } = this.#link;
+    const late = Promise.withResolvers<null>();
+    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => late.resolve(null));
+    try {
+      const fields = await Promise.race([client.hmget(this.#table, 'e', 'f'), late.promise]);
+      if (fields === null) return null;
+      const [foundEpoch, fence] = fields;
+      return foundEpoch === epoch && typeof fence === 'string' ? Number(fence) : 'none';
+    } catch (error) {
+      return isWrongType(error) ? 'none' : null;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean> {
+    return (await this.#calls.run(openLog(this.#table, epoch, number, seen), deadline)).ok;
+  }
+
+  wake(): void {
+    if (this.#link.state === 'up') void this.#link.client.publish(this.#channel, WAKE_MESSAGE).catch(() => {});
+  }
+
+  state(): 'up' | 'down' {
+    return this.#link.state;
+  }
+
+  close(): Promise<void> {
+    this.#bus.close();
+    this.#link.close();
+    return Promise.resolve();
+  }
+
+  #onMessage(text: string): void {
+    const message = decodeLogMessage(text);
+    if (message === null) this.#listener?.onGap();
+    else if (message.kind === 'wake') this.#listener?.onWake();
+    else this.#listener?.onEntry(message.epoch, message.entry);
+  }
+
+  /**
+   * Reads where the table is, right before values are read on the same connection, and says which of them count: none unless the table has followed the log as far as this process had when it asked, and then
+   * those at or after its base. What this process hears of later than that meets the flights that are under way.
+   */
+  async #readHead(): Promise<Head> {
+    const need = this.#position();
+    if (need.epoch === '') return null;
+    let fields: (string | null)[];
+    try {
+      fields = await this.#link.client.hmget(this.#table, 'e', 'b', 'f');
+    } catch (error) {
+      if (!isWrongType(error)) return null;
+      fields = [];
+    }
+    const [epoch, base, fence] = fields;
+    const isThere = epoch === need.epoch && typeof base === 'string' && typeof fence === 'string';
+    const at = isThere ? { base: Number(base), fence: Number(fence) } : null;
+    const { epoch: known, base: knownBase } = this.#known ?? { epoch: '', base: Number.NaN };
+    const opened = at !== null && known === need.epoch && knownBase === at.base ? at : await this.#open(need);
+    if (opened === null) return null;
+    if (opened.fence < need.number) {
+      this.#listener?.onBehind();
+      return null;
+    }
+    return (bytes) => {
+      const entry = decodeEntry(bytes);
+      // What is damaged is for the reader to count; what was loaded before the base does not count.
+      return entry === null || (entry.point.generation === need.epoch && entry.point.stamp >= opened.base);
+    };
+  }
+
+  /** Reads the whole table once for all who need it now, and makes it if it is gone. */
+  async #open(need: LogPosition): Promise<Opened | null> {
+    this.#opening ??= this.#openNow(need).finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #openNow({ epoch, number }: LogPosition): Promise<Opened | null> {
+    const { clock } = this.#link;
+    const reply = await this.#calls.run(openLog(this.#table, epoch, number, null), clock.now() + OPEN_MS);
+    if (!reply.ok || !Array.isArray(reply.value) || this.#position().epoch !== epoch) return null;
+    const [base = Number.NaN, fence = Number.NaN, ...fields] = reply.value.map(Number);
+    const stamps: [number, number][] = [];
+    for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([fields[i] ?? 0, fields[i + 1] ?? 0]);
+    this.#tags.merge(stamps);
+    this.#known = { epoch, base };
+    return { base, fence };
+  }
+}
+
+interface Opened {
+  readonly base: number;
+  readonly fence: number;
+}
+
+function isWrongType(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('WRONGTYPE');
+}
