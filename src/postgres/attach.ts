@@ -5,7 +5,7 @@ import { isWhole, readTrails } from './attached.ts';
 import type { Database, Queryable } from './database.ts';
 import { changeTable, LOCK_TIMEOUT_MS } from './change-table.ts';
 import { migrate } from './migrate.ts';
-import { sqlState } from './refusals.ts';
+import { orRefusal, sqlState } from './refusals.ts';
 import type { Table } from './table.ts';
 import { idArrayOf, invalid, readColumn, readTable } from './table.ts';
 
@@ -43,13 +43,18 @@ export interface AttachReport {
  * @throws {ForebayError} `INPUT_INVALID` for a table, column, expression or name that will not do, `TABLE_BUSY`, `RIGHTS_MISSING`, `DATABASE_UNAVAILABLE`, `SCHEMA_NEWER`
  */
 export async function attachTable(database: Database, options: AttachOptions): Promise<AttachReport> {
-  const doing = `attaching ${options.table}`;
-  await migrate(database);
-  return changeTable(database, { doing, lockTimeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS }, (tx) => planAttach(tx, options));
+  return orRefusal(`attaching ${options.table}`, async () => {
+    await migrate(database);
+    return changeTable(database, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (tx) => plan(tx, options));
+  });
 }
 
 /** What `attachTable` would do, without doing it. @throws {ForebayError} as `attachTable` */
 export async function planAttach(database: Queryable, options: AttachOptions): Promise<AttachReport> {
+  return orRefusal(`attaching ${options.table}`, () => plan(database, options));
+}
+
+async function plan(database: Queryable, options: AttachOptions): Promise<AttachReport> {
   const table = await readTable(database, options.table);
   checkKind(table);
   const id = await readColumn(database, table, options.id, 'id');

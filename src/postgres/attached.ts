@@ -1,5 +1,6 @@
 import type { Queryable } from './database.ts';
 import { TRIGGERS } from './attach-sql.ts';
+import { orRefusal } from './refusals.ts';
 
 /** A table that tells the log of its changes. */
 export interface AttachedTable {
@@ -64,9 +65,10 @@ export async function readTrails(database: Queryable): Promise<readonly Trail[]>
 /** Whether all triggers of an attachment are there and fire. */
 export const isWhole = (trail: Trail): boolean => trail.firing === TRIGGERS.length;
 
-/** The tables that were attached, by name. @throws {ForebayError} `DATABASE_UNAVAILABLE` */
+/** The tables that were attached, by name. @throws {ForebayError} `RIGHTS_MISSING`, `DATABASE_UNAVAILABLE` */
 export async function listAttached(database: Queryable): Promise<readonly AttachedTable[]> {
-  return (await readRows(database)).map((row) => {
+  const rows = await orRefusal('listing the attached tables', () => readRows(database));
+  return rows.map((row) => {
     const { table, id, cache, tags, attachedAt } = row;
     const state = row.oid === null ? 'gone' : isWhole(row) && row.hasId ? 'on' : 'broken';
     return Object.freeze({ table, id, cache, tags, attachedAt, state });

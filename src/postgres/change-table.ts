@@ -1,5 +1,4 @@
 import type { Database, Queryable } from './database.ts';
-import { asRefusal } from './refusals.ts';
 import { invalid } from './table.ts';
 
 /**
@@ -13,20 +12,16 @@ const LOCK = 4_632_072_118;
 /** Plans under a lock that keeps other attachings out, and runs the plan, in one transaction. */
 export async function changeTable<Plan extends { readonly sql: string }>(
   database: Database,
-  { doing, lockTimeoutMs }: { readonly doing: string; readonly lockTimeoutMs: number },
+  lockTimeoutMs: number,
   plan: (tx: Queryable) => Promise<Plan>,
 ): Promise<Plan> {
   if (!Number.isInteger(lockTimeoutMs) || lockTimeoutMs < 1 || lockTimeoutMs > 600_000) {
     throw invalid('lockTimeoutMs', lockTimeoutMs, 'has to be a whole number from 1 to 600,000');
   }
-  try {
-    return await database.transaction(async (tx) => {
-      await tx.exec(`set local lock_timeout = ${lockTimeoutMs}; select pg_advisory_xact_lock(${LOCK})`);
-      const planned = await plan(tx);
-      if (planned.sql !== '') await tx.exec(planned.sql);
-      return planned;
-    });
-  } catch (thrown) {
-    throw asRefusal(thrown, doing);
-  }
+  return database.transaction(async (tx) => {
+    await tx.exec(`set local lock_timeout = ${lockTimeoutMs}; select pg_advisory_xact_lock(${LOCK})`);
+    const planned = await plan(tx);
+    if (planned.sql !== '') await tx.exec(planned.sql);
+    return planned;
+  });
 }

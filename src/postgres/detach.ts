@@ -2,7 +2,7 @@ import { dropFunctions, dropTriggers } from './attach-sql.ts';
 import { readTrails } from './attached.ts';
 import { changeTable, LOCK_TIMEOUT_MS } from './change-table.ts';
 import type { Database, Queryable } from './database.ts';
-import { sqlState } from './refusals.ts';
+import { orRefusal, sqlState } from './refusals.ts';
 import type { Table } from './table.ts';
 import { invalid, readTable } from './table.ts';
 
@@ -27,12 +27,17 @@ export interface DetachReport {
  * @throws {ForebayError} `INPUT_INVALID` when there is no such table and none of that name was attached, `TABLE_BUSY`, `RIGHTS_MISSING`, `DATABASE_UNAVAILABLE`
  */
 export async function detachTable(database: Database, options: DetachOptions): Promise<DetachReport> {
-  const doing = `detaching ${options.table}`;
-  return changeTable(database, { doing, lockTimeoutMs: options.lockTimeoutMs ?? LOCK_TIMEOUT_MS }, (tx) => planDetach(tx, options));
+  return orRefusal(`detaching ${options.table}`, () =>
+    changeTable(database, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (tx) => plan(tx, options)),
+  );
 }
 
 /** What `detachTable` would do, without doing it. @throws {ForebayError} as `detachTable` */
 export async function planDetach(database: Queryable, options: DetachOptions): Promise<DetachReport> {
+  return orRefusal(`detaching ${options.table}`, () => plan(database, options));
+}
+
+async function plan(database: Queryable, options: DetachOptions): Promise<DetachReport> {
   const found = await findTable(database, options.table);
   const { schema, name, quoted } = found;
   const oid = 'oid' in found ? found.oid : null;

@@ -7,7 +7,7 @@ export function sqlState(thrown: unknown): string {
 }
 
 /** What Postgres refused while a table was attached or detached, for the caller; what is not about rights and locks stays as it is. */
-export function asRefusal(thrown: unknown, doing: string): unknown {
+function asRefusal(thrown: unknown, doing: string): unknown {
   if (thrown instanceof ForebayError || !(thrown instanceof Error)) return thrown;
   switch (sqlState(thrown)) {
     case '55P03':
@@ -27,5 +27,14 @@ export function asRefusal(thrown: unknown, doing: string): unknown {
       );
     default:
       return thrown;
+  }
+}
+
+/** The outcome of what attaches, detaches or looks. @throws {ForebayError} `TABLE_BUSY`, `RIGHTS_MISSING`, and whatever else it throws */
+export async function orRefusal<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    throw asRefusal(thrown, doing);
   }
 }
