@@ -19,7 +19,7 @@ export interface IndexFolderOptions {
 /** Skipped entries that are told one by one; the rest only as a number. */
 const MAX_SKIPS_TOLD = 5;
 
-/** Indexes a folder, shows how far it is, and tells the caches what has changed, batch by batch. */
+/** Indexes a folder, shows how far it is, and waits batch by batch until the caches have heard of what has changed. */
 export async function indexFolder(runtime: Runtime, shell: Shell, logger: Logger, options: IndexFolderOptions): Promise<IndexReport> {
   const { dir, signal, hash, prune } = options;
   const exclude = runtime.dataDir === null ? [] : [runtime.dataDir];
@@ -40,7 +40,7 @@ export async function indexFolder(runtime: Runtime, shell: Shell, logger: Logger
       signal,
       onProgress: ({ discovered }) => progress.update({ files: discovered, total: total === null ? null : Math.max(total, discovered) }),
       onChanged: async (ids) => {
-        await runtime.forebay.files.invalidate({ ids });
+        await runtime.forebay.files.settle(ids);
       },
     });
     progress.end();

@@ -1,31 +1,32 @@
 import type { Cache } from '../cache/cache-types.ts';
 import type { InvalidationState } from '../cache/lookup.ts';
-import { ForebayError } from '../core/errors.ts';
 import type { FileCaches } from './file-caches.ts';
 import type { FileReads, Files, FileTargets, ReadOptions, Written } from './files.ts';
 import type { FileId } from './records.ts';
-import { checkAttributes, fileId, filePatchSchema, newFileSchema, parseInput, tagSchema } from './records.ts';
+import { fileId, parseInput, tagSchema } from './records.ts';
+import { both, changesOf, nothingWritten, settle, settleUnknown } from './settling.ts';
 import type { FileStore } from './store.ts';
-
-/** Errors that say that nothing was written. After any other one nobody knows, so the caches forget as after a write. */
-const NOTHING_WRITTEN = new Set(['FILE_EXISTS', 'INPUT_INVALID', 'NOT_FOUND', 'VERSION_MISMATCH']);
+import { transact } from './transactions.ts';
+import type { FileWrite } from './writes.ts';
+import { creation, deletion, metaPut, update } from './writes.ts';
 
 /** File records through the two caches; writes go to the store, and every cache forgets before they resolve. */
 export function createFiles(store: FileStore, caches: FileCaches): Files {
-  const invalidateIds = async (ids: readonly FileId[]): Promise<InvalidationState> =>
-    both(await Promise.all([caches.info.invalidate({ keys: ids }), caches.meta.invalidate({ keys: ids })]));
-
-  async function written<R extends { readonly id: FileId; readonly version: number }>(
-    id: FileId | null,
-    write: () => Promise<R>,
-  ): Promise<Written<R>> {
+  async function commit<R>(write: FileWrite<R>): Promise<{ readonly result: R; readonly invalidation: InvalidationState }> {
+    const changes = changesOf(write);
+    let result: R;
     try {
-      const record = await write();
-      return { record, version: record.version, invalidation: await invalidateIds([record.id]) };
+      result = await write.on(store);
     } catch (error) {
-      if (id !== null && !(error instanceof ForebayError && NOTHING_WRITTEN.has(error.code))) await invalidateIds([id]);
+      if (!nothingWritten(error)) await settleUnknown(caches, changes);
       throw error;
     }
+    return { result, invalidation: await settle(caches, changes) };
+  }
+
+  async function written<R extends { readonly version: number }>(write: FileWrite<R>): Promise<Written<R>> {
+    const { result, invalidation } = await commit(write);
+    return { record: result, version: result.version, invalidation };
   }
 
   const forget = async (how: 'invalidate' | 'purge', targets: FileTargets) => {
@@ -41,30 +42,18 @@ export function createFiles(store: FileStore, caches: FileCaches): Files {
     ...reads(caches.info),
     meta: {
       ...reads(caches.meta),
-      put: async (text, attributes, condition) => {
-        const id = fileId(text);
-        const checked = checkAttributes(attributes);
-        return written(id, () => store.putMeta(id, checked, condition));
-      },
+      put: async (id, attributes, condition) => written(metaPut(id, attributes, condition)),
     },
-    create: async (file) => {
-      const checked = parseInput(newFileSchema, file);
-      return written(checked.id ?? null, () => store.create(checked));
+    create: async (file) => written(creation(file)),
+    update: async (id, patch, condition) => written(update(id, patch, condition)),
+    delete: async (id, condition) => {
+      const { result, invalidation } = await commit(deletion(id, condition));
+      return { existed: result !== null, invalidation };
     },
-    update: async (text, patch, condition) => {
-      const id = fileId(text);
-      const checked = parseInput(filePatchSchema, patch);
-      return written(id, () => store.update(id, checked, condition));
-    },
-    delete: async (text, condition) => {
-      const id = fileId(text);
-      try {
-        const file = await store.delete(id, condition);
-        return { existed: file !== null, invalidation: await invalidateIds([id]) };
-      } catch (error) {
-        if (!(error instanceof ForebayError && NOTHING_WRITTEN.has(error.code))) await invalidateIds([id]);
-        throw error;
-      }
+    transaction: (work, options) => transact(store, caches, work, options),
+    settle: async (texts) => {
+      const ids = texts.map(fileId);
+      return { invalidation: await settle(caches, { info: new Set(ids), meta: new Set(ids), others: false }) };
     },
     invalidate: (targets) => forget('invalidate', targets),
     purge: (targets) => forget('purge', targets),
@@ -87,8 +76,4 @@ function reads<R>(cache: Cache<FileId, R>): FileReads<R> {
     peek: (id) => cache.peek(fileId(id)),
     inspect: async (id) => cache.inspect(fileId(id)),
   };
-}
-
-function both(states: readonly InvalidationState[]): InvalidationState {
-  return states.every((state) => state === 'applied') ? 'applied' : 'queued';
 }

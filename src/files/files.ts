@@ -2,16 +2,25 @@ import type { InvalidationState, Lookup } from '../cache/lookup.ts';
 import type { Inspection } from '../cache/inspect.ts';
 import type { Attributes, FileInfo, FileMeta, FilePatch, NewFile } from './records.ts';
 import type { WriteCondition } from './store.ts';
+import type { FileTransaction, TransactionOptions, TransactionResult } from './transactions.ts';
 
 export interface ReadOptions {
   /** Stops this caller's wait; the shared load goes on for the others. */
   readonly signal?: AbortSignal;
+  /** For this read instead of the bound of all, in ms, from 0 to that bound; 0 asks the database. */
+  readonly maxStalenessMs?: number;
+  /** The answer has this version or a newer one, or the database was asked after the read began and has no newer. */
+  readonly minVersion?: number;
+}
+
+/** A record as a write left it. */
+export interface Changed<R> {
+  readonly record: R;
+  readonly version: number;
 }
 
 /** A committed write, and whether every cache has heard of it. */
-export interface Written<R> {
-  readonly record: R;
-  readonly version: number;
+export interface Written<R> extends Changed<R> {
   readonly invalidation: InvalidationState;
 }
 
@@ -38,7 +47,10 @@ export interface FileReads<R> {
   inspect(id: string): Promise<Inspection>;
 }
 
-/** File records through the cache. */
+/**
+ * File records through the cache. A write resolves once it is committed and every cache has forgotten what it changed, or says that some have yet to hear of it (`queued`).
+ * One that rejects with `DATABASE_UNAVAILABLE` may have happened all the same; caches forget as if it had.
+ */
 export interface Files extends FileReads<FileInfo> {
   readonly meta: FileReads<FileMeta> & {
     /** @throws {ForebayError} `NOT_FOUND`, `VERSION_MISMATCH`, `INPUT_INVALID` */
@@ -50,6 +62,20 @@ export interface Files extends FileReads<FileInfo> {
   update(id: string, patch: FilePatch, condition?: WriteCondition): Promise<Written<FileInfo>>;
   /** Whether there was such a file. @throws {ForebayError} `VERSION_MISMATCH` */
   delete(id: string, condition?: WriteCondition): Promise<{ readonly existed: boolean; readonly invalidation: InvalidationState }>;
+  /**
+   * Runs `work` in one transaction of the database. Inside, use `tx` alone: on one connection it reads and writes past the caches, sees its own changes, and is seen by nobody. Reads outside go on meanwhile
+   * (on PGlite, which has one connection, those that no cache answers wait for the end), so keep it short: it holds a connection, and the rows it wrote, until it ends.
+   *
+   * Resolves once it is committed and every cache has forgotten what it changed, or will (`queued`). Rejects with what `work` threw, rolled back: no cache ever heard of it. When the answer to the commit is
+   * lost it rejects with `DATABASE_UNAVAILABLE` and may have happened all the same; caches forget as if it had.
+   * @throws {ForebayError} `TRANSACTION_CONFLICT`: run it again; `STATEMENT_REFUSED` when `work` ignored a refusal; `DATABASE_UNAVAILABLE`, `OVERLOADED`, `CLOSED`
+   */
+  transaction<T>(work: (tx: FileTransaction) => Promise<T>, options?: TransactionOptions): Promise<TransactionResult<T>>;
+  /**
+   * After one's own SQL changed these files, committed, or a bulk store did: this process forgets them at once; resolves when every cache has, or will (`queued`).
+   * Without it they learn of the change too, from the database's own log.
+   */
+  settle(ids: readonly string[]): Promise<{ readonly invalidation: InvalidationState }>;
   /** Everyone forgets. */
   invalidate(targets: FileTargets): Promise<{ readonly invalidation: InvalidationState }>;
   /** Everyone forgets, and what is under way may not fall back on an old entry either. */

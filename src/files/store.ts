@@ -13,11 +13,11 @@ export interface WriteCondition {
 }
 
 /**
- * The source of truth for files, as the file layer needs it; Postgres and PGlite implement it.
+ * Records in the source of truth: of the database, or of one transaction on it.
  *
- * Every method rejects with `ForebayError` `DATABASE_UNAVAILABLE` when the database does not answer.
+ * Every method rejects with `ForebayError` `DATABASE_UNAVAILABLE` when the database does not answer, and with `TRANSACTION_CONFLICT` when it lets another transaction through instead.
  */
-export interface FileStore {
+export interface FileRecords {
   /** Records by id; ids without a record are missing from the map. One query, whatever the number of ids. */
   loadInfos(ids: readonly FileId[], call?: StoreCall): Promise<Map<FileId, FileInfo>>;
   /** Attributes by id; a file that never had any gives `{}` at version 0, an id without a file is missing. */
@@ -30,6 +30,32 @@ export interface FileStore {
   delete(id: FileId, condition?: WriteCondition): Promise<FileInfo | null>;
   /** Replaces the attributes. @throws {ForebayError} `NOT_FOUND` (no such file), `VERSION_MISMATCH` */
   putMeta(id: FileId, attributes: Attributes, condition?: WriteCondition): Promise<FileMeta>;
+}
+
+/** Which changes of others a transaction sees, as in SQL. `read committed`: each statement sees what was committed before it. The other two may end in `TRANSACTION_CONFLICT`. */
+export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
+
+export interface StoreTransactionCall extends StoreCall {
+  /** @defaultValue 'read committed' */
+  readonly isolation?: Isolation;
+  /** Told right before the commit is sent. Until then an error means that nothing was written; from then on it may have been, unless the code is `STATEMENT_REFUSED` or `TRANSACTION_CONFLICT`. */
+  readonly onCommit?: () => void;
+}
+
+/** One transaction. Statements run one after the other, each on what those before it did; after the end they reject with `CLOSED`. */
+export interface FileStoreTransaction extends FileRecords {
+  /** A statement of the caller's own. @throws {ForebayError} `STATEMENT_REFUSED`, `INPUT_INVALID` for one that would begin or end a transaction. */
+  query<Row extends object>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** The source of truth for files, as the file layer needs it; Postgres and PGlite implement it. */
+export interface FileStore extends FileRecords {
+  /**
+   * Runs `work` in one transaction: committed when it resolves, rolled back when it rejects, which is then the rejection of this call too.
+   * `call.signal` is looked at before the beginning, before each statement and before the commit.
+   * @throws {ForebayError} `STATEMENT_REFUSED` when a statement was refused and `work` ignored it.
+   */
+  transaction<T>(work: (tx: FileStoreTransaction) => Promise<T>, call?: StoreTransactionCall): Promise<T>;
   /** Asks the database for nothing, to see that it answers. */
   ping(call?: StoreCall): Promise<void>;
 }

@@ -54,6 +54,36 @@ export function asDatabaseError(thrown: unknown, description: string): unknown {
   return new ForebayError('DATABASE_UNAVAILABLE', `${description} does not answer (${messageOf(thrown)}); ${advice}`, { cause: thrown });
 }
 
+/** For a transaction whose `work` went on after a statement had failed. */
+export function ignoredFailure(cause?: unknown): ForebayError {
+  return new ForebayError('STATEMENT_REFUSED', 'the transaction was rolled back: a statement in it failed, and its error was ignored', {
+    cause,
+  });
+}
+
 export function closedError(description: string): ForebayError {
   return new ForebayError('CLOSED', `${description} was closed by this process; open it again to use it`);
+}
+
+/** SQLSTATEs by which Postgres gives up one of several transactions so that another can go on: a serialisation failure, and a deadlock. */
+const GAVE_WAY: ReadonlySet<string> = new Set(['40001', '40P01']);
+
+/** Whether a statement or a commit came to nothing because another transaction was let through. */
+export function gaveWay(thrown: unknown): boolean {
+  return GAVE_WAY.has(codeOf(thrown)) || codeOf(thrown) === 'TRANSACTION_CONFLICT';
+}
+
+/** What became of a statement or of the commit in a caller's transaction, for that caller: `asDatabaseError`, and a refusal as one of ours, with the driver's error as its cause. */
+export function asTransactionError(thrown: unknown, description: string): unknown {
+  const error = asDatabaseError(thrown, description);
+  if (error instanceof ForebayError) return error;
+  if (gaveWay(error)) {
+    const message = `another transaction was let through first (${messageOf(error)}); run the whole transaction again`;
+    return new ForebayError('TRANSACTION_CONFLICT', message, { cause: error });
+  }
+  const state = codeOf(error);
+  if (!/^[0-9A-Z]{5}$/.test(state)) return error;
+  return new ForebayError('STATEMENT_REFUSED', `the database refused a statement (SQLSTATE ${state}: ${messageOf(error)})`, {
+    cause: error,
+  });
 }

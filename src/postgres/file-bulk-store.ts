@@ -1,6 +1,7 @@
 import type { FileId } from '../files/records.ts';
 import type { BulkOutcome, FileBulkStore, IndexedFile, PathCursor, PathEntry, StoreCall } from '../files/store.ts';
 import type { Database } from './database.ts';
+import { givingWay } from './giving-way.ts';
 
 /**
  * Reads before it writes: a record that is as it was costs one look-up by key and no version. `on conflict` is for the writer that comes between.
@@ -54,22 +55,6 @@ const IN_INDEX_ORDER = 'set local enable_bitmapscan = off; set local enable_seqs
 
 const DELETE_MANY = 'delete from forebay.file_info where id = any($1::uuid[]) returning id';
 
-/** SQLSTATE of a statement that Postgres stopped because two waited for each other's rows. */
-const DEADLOCK = '40P01';
-const DEADLOCK_TRIES = 5;
-
-/** Runs a batch again that met another over the same rows, in another order, and was chosen to give way; nothing of it was written. */
-async function givingWay<T>(work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await work();
-    } catch (thrown) {
-      const deadlock = thrown instanceof Error && 'code' in thrown && thrown.code === DEADLOCK;
-      if (!deadlock || tries === DEADLOCK_TRIES) throw thrown;
-    }
-  }
-}
-
 /** Characters of a path that the index holds. */
 const INDEXED_LENGTH = 512;
 const FIRST_ID = '00000000-0000-0000-0000-000000000000';
@@ -84,10 +69,12 @@ function indexRange(prefix: string): [from: string, before: string] {
 
 /** Bulk reads and writes for indexing. */
 export function createFileBulkStore(database: Database): FileBulkStore {
+  const sql = givingWay(database);
+
   async function upsertIndexed(files: readonly IndexedFile[], call?: StoreCall): Promise<BulkOutcome> {
     if (files.length === 0) return { inserted: [], changed: [], unchanged: 0 };
     const given = JSON.stringify(files);
-    const rows = await givingWay(() => database.query<{ id: FileId; inserted: boolean }>(UPSERT, [given], call));
+    const rows = await sql.query<{ id: FileId; inserted: boolean }>(UPSERT, [given], call);
     const inserted = rows.filter((row) => row.inserted).map((row) => row.id);
     const changed = rows.filter((row) => !row.inserted).map((row) => row.id);
     return { inserted, changed, unchanged: files.length - rows.length };
@@ -108,7 +95,7 @@ export function createFileBulkStore(database: Database): FileBulkStore {
 
   async function deleteMany(ids: readonly FileId[], call?: StoreCall): Promise<FileId[]> {
     if (ids.length === 0) return [];
-    const rows = await givingWay(() => database.query<{ id: FileId }>(DELETE_MANY, [ids], call));
+    const rows = await sql.query<{ id: FileId }>(DELETE_MANY, [ids], call);
     return rows.map((row) => row.id);
   }
 

@@ -14,10 +14,14 @@ export { migrate } from './migrate.ts';
 export type {
   BulkOutcome,
   FileBulkStore,
+  FileRecords,
   FileStore,
+  FileStoreTransaction,
   IndexedFile,
+  Isolation,
   PathCursor,
   PathEntry,
   StoreCall,
+  StoreTransactionCall,
   WriteCondition,
 } from '../files/store.ts';
