@@ -6,6 +6,7 @@ const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
 
 /** One setting: all that flags, variables, the file, help and the documentation know of it. */
 export interface Setting<T> extends Kind<T> {
@@ -97,9 +98,28 @@ export const settings = Object.freeze({
   fixedTtlMs: setting(
     'Cache',
     'Lifetime of entries. `adaptive` chooses by size, frequency and age since the last change.',
-    durationOr('adaptive', 1, 30 * 24 * 60 * MINUTE_MS),
+    durationOr('adaptive', 1, 30 * DAY_MS),
     'adaptive',
   ),
+  maxStalenessMs: setting(
+    'Cache',
+    'The bound: no read that begins so long after a commit gives an older record. A smaller one asks the database more often what has changed.',
+    duration(100, DAY_MS),
+    1_000,
+  ),
+  staleIfErrorMs: setting(
+    'Cache',
+    'While the database does not answer, records that may be staler than the bound by at most so much are served, marked stale; 0 serves none.',
+    duration(0, DAY_MS),
+    0,
+  ),
+  relay: setting(
+    'Cache',
+    'Whether this process moves changes from the database to Redis and to the others. At least one process has to.',
+    oneOf(['always', 'never']),
+    'always',
+  ),
+  auditPerSecond: setting('Cache', 'Cached records compared with the database, a second; 0 compares none.', integer(0, 1_000), 0),
   redisBudgetMs: setting('Cache', 'How long one read waits for Redis before it asks the database.', duration(1, 10_000), 50),
   maxConcurrentLoads: setting(
     'Cache',

@@ -47,6 +47,10 @@ const WRONG: Readonly<Record<string, unknown>> = {
   localMaxBytes: '64 apples',
   localPolicy: 'fifo',
   fixedTtlMs: 'forever',
+  maxStalenessMs: '99ms',
+  staleIfErrorMs: '25h',
+  relay: 'sometimes',
+  auditPerSecond: '1001',
   redisBudgetMs: '11s',
   maxConcurrentLoads: '1.5',
   bodyLimitBytes: '1tb',
@@ -298,5 +302,22 @@ describe('toForebayOptions', () => {
     const env = { FOREBAY_DATABASE_URL: 'postgres://h/db', FOREBAY_REDIS_URL: 'none', FOREBAY_FIXED_TTL_MS: '10s' };
     const options = toForebayOptions(loadConfig({ env, cwd: dir }), { logger: silentLogger, embeddedRedisUrl: 'unix:/r.sock' });
     expect(options).toMatchObject({ database: 'postgres://h/db', redis: null, ttl: { fixedMs: 10_000 } });
+  });
+
+  it('passes on how fresh records have to be, who moves changes, and how much is audited', () => {
+    const freshness = (env: Record<string, string>): object => {
+      const { maxStalenessMs, staleIfErrorMs, relay, auditPerSecond } = toForebayOptions(loadConfig({ env, cwd: dir }), {
+        logger: silentLogger,
+      });
+      return { maxStalenessMs, staleIfErrorMs, relay, auditPerSecond };
+    };
+    expect(freshness({})).toEqual({ maxStalenessMs: 1000, staleIfErrorMs: 0, relay: 'always', auditPerSecond: 0 });
+    const env = {
+      FOREBAY_MAX_STALENESS_MS: '250ms',
+      FOREBAY_STALE_IF_ERROR_MS: '1d',
+      FOREBAY_RELAY: 'never',
+      FOREBAY_AUDIT_PER_SECOND: '1000',
+    };
+    expect(freshness(env)).toEqual({ maxStalenessMs: 250, staleIfErrorMs: 86_400_000, relay: 'never', auditPerSecond: 1000 });
   });
 });
