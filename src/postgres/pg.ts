@@ -16,6 +16,13 @@ const LANE_CONNECT_MS = 1_000;
 /** How much longer than the server's time limit the client waits before it takes the server for frozen. */
 const FROZEN_AFTER_MS = 2_000;
 
+/** How long a caller whose wait for a connection is over looks once more. */
+const LAST_LOOK_MS = 500;
+
+/** Whether this is the pool's word that nobody gave a connection in time. */
+const isWaitOver = (thrown: unknown): boolean =>
+  thrown instanceof Error && thrown.message.includes('timeout exceeded when trying to connect');
+
 /** The driver's types know its own numbers only; the two of ours are compared as plain ones. */
 const ours = new Map<number, (text: string) => unknown>([
   [INT8, safeInteger],
@@ -113,7 +120,11 @@ class PostgresDatabase implements Database {
   }
 
   lane(): Queryable {
-    this.#lane ??= new PostgresDatabase(this.#url, { ...this.#options, maxConnections: LANE_CONNECTIONS, connectTimeoutMs: LANE_CONNECT_MS });
+    this.#lane ??= new PostgresDatabase(this.#url, {
+      ...this.#options,
+      maxConnections: LANE_CONNECTIONS,
+      connectTimeoutMs: LANE_CONNECT_MS,
+    });
     return this.#lane;
   }
 
@@ -133,12 +144,24 @@ class PostgresDatabase implements Database {
     if (this.#pool.waitingCount >= MAX_WAITING) {
       throw new ForebayError('OVERLOADED', `${MAX_WAITING} callers wait for a connection to ${this.description}; try again later`);
     }
+    try {
+      return await this.#connect(signal);
+    } catch (thrown) {
+      if (signal?.aborted === true || !isWaitOver(thrown)) throw asDatabaseError(thrown, this.description);
+      // A process that stood still finds its timers due before it has looked at what came meanwhile: a connection that was given back, or made, is noticed in the next moments.
+      return this.#connect(AbortSignal.any([AbortSignal.timeout(LAST_LOOK_MS), ...(signal === undefined ? [] : [signal])])).catch(() => {
+        throw signal?.aborted === true ? (signal.reason as Error) : asDatabaseError(thrown, this.description);
+      });
+    }
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<PoolClient> {
     const connecting = this.#pool.connect();
     try {
       return await abortable(connecting, signal);
     } catch (thrown) {
       if (signal?.aborted === true) void connecting.then((client) => client.release()).catch(() => {});
-      throw asDatabaseError(thrown, this.description);
+      throw thrown;
     }
   }
 

@@ -87,9 +87,13 @@ export class Fleet implements AsyncDisposable {
     return [...known.map((answer) => answer.versions ?? []), versions];
   }
 
-  async loaded(): Promise<number> {
+  /** Records asked of the database, and what readers were told when nobody could say, with how often. */
+  async tally(): Promise<{ loaded: number; errors: Readonly<Record<string, number>> }> {
     const answers = await Promise.all(this.places.map(({ worker }) => worker.ask({ do: 'loaded' })));
-    return answers.reduce((sum, { loaded = 0 }) => sum + loaded, 0);
+    const errors: Record<string, number> = {};
+    for (const answer of answers)
+      for (const [words, count] of Object.entries(answer.errors ?? {})) errors[words] = (errors[words] ?? 0) + count;
+    return { loaded: answers.reduce((sum, { loaded = 0 }) => sum + loaded, 0), errors };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -39,11 +39,12 @@ export type Command =
   | { readonly do: 'dieAtRelayStep'; readonly step: string }
   | { readonly do: 'loaded' };
 
-/** `versions` of `readAll`, by key's index; `loaded` of `loaded`. */
+/** `versions` of `readAll`, by key's index; `loaded` and `errors` of `loaded`. */
 export interface Answer {
   readonly id: number;
   readonly versions?: readonly number[];
   readonly loaded?: number;
+  readonly errors?: Readonly<Record<string, number>>;
   readonly error?: string;
 }
 

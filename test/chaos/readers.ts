@@ -9,6 +9,7 @@ import type { SeededChance } from './random.ts';
 
 const MOST_READS = 1000;
 const READ_ALL_BATCH = 20;
+const MOST_WORDS = 20;
 
 /** Reads keys, popular ones most, and notes what came. */
 export class Readers {
@@ -16,6 +17,8 @@ export class Readers {
   readonly #log: ReadLog;
   readonly #keys: number;
   readonly #pace: Pace;
+  /** What readers were told when nobody could say, and how often. */
+  readonly #errors = new Map<string, number>();
 
   constructor(contestant: Contestant, log: ReadLog, chance: SeededChance, { keys }: WorkerSetup) {
     this.#contestant = contestant;
@@ -26,6 +29,10 @@ export class Readers {
 
   work(perSecond: number): void {
     this.#pace.start(perSecond);
+  }
+
+  get errors(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#errors);
   }
 
   rest(): Promise<void> {
@@ -50,8 +57,12 @@ export class Readers {
       const seen = await this.#contestant.read(idOf(key));
       version = seen === null ? ABSENT : seen.version;
       mark = seen?.mark ?? Number.NaN;
-    } catch {
-      // Counted by the checker, with its time.
+    } catch (error) {
+      // Counted by the checker, with its time; the words are for people.
+      const words = String(error)
+        .replaceAll(/[0-9a-f-]{36}|\d+/g, '…')
+        .slice(0, 160);
+      if (this.#errors.has(words) || this.#errors.size < MOST_WORDS) this.#errors.set(words, (this.#errors.get(words) ?? 0) + 1);
     }
     this.#log.add({ key, version, mark, beganAt, endedAt: sharedNow() });
     return version;

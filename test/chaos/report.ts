@@ -63,11 +63,12 @@ function rowOf(result: RunResult): string[] {
 }
 
 /** What was broken, with the first reads that show it. */
-export function details({ scenario, seed, broken, examples }: RunResult): string {
+export function details({ scenario, seed, broken, examples, errors, errorTexts }: RunResult): string {
   const lines = broken.map((sentence) => `  ${sentence}`);
   for (const { process, key, version, stalenessMs } of examples)
     lines.push(
       `    process ${process} read version ${version} of key ${key} ${Math.round(stalenessMs)} ms after a newer one was committed`,
     );
+  if (errors.other > 0) for (const [words, count] of Object.entries(errorTexts)) lines.push(`    ${count} times: ${words}`);
   return [`${scenario}, seed ${seed}:`, ...lines].join('\n');
 }

@@ -38,6 +38,8 @@ export interface RunResult extends Findings {
   /** Keys of which some process still has an old state at the end, when all is quiet. */
   readonly stuck: number;
   readonly loads: number;
+  /** What readers were told when nobody could say, and how often; without those of processes that were killed. */
+  readonly errorTexts: Readonly<Record<string, number>>;
   readonly hitRatio: number;
   /** Which promises were broken, in words; empty if none. */
   readonly broken: readonly string[];
@@ -66,7 +68,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
     await witness.start();
     const windows = await play(options, { chance, redis, fleet, databaseUrl });
     await pause(2 * boundMs + 500);
-    const loads = await fleet.loaded();
+    const { loaded: loads, errors: errorTexts } = await fleet.tally();
     const stuck = countStuck(await fleet.readAll(), await witness.look());
     await witness.stop();
     const notes = fleet.logs
@@ -84,6 +86,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
       failedWrites: history.failed,
       stuck,
       loads,
+      errorTexts,
       hitRatio: 1 - loads / findings.reads,
     };
     return { ...result, broken: brokenPromises(result, boundMs) };

@@ -68,7 +68,7 @@ async function follow(command: Command): Promise<Omit<Answer, 'id'>> {
       dieAtRelayStep = command.step;
       return {};
     case 'loaded':
-      return { loaded: contestant.loaded() };
+      return { loaded: contestant.loaded(), errors: readers.errors };
     default:
       return command satisfies never;
   }
