@@ -195,7 +195,8 @@ class RedisLogStore implements LogStore {
     const stamps: [number, number][] = [];
     for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([fields[i] ?? 0, fields[i + 1] ?? 0]);
     this.#tags.merge(stamps);
-    this.#known = { epoch, base };
+    // A table that lags behind this process lacks stamps that this process may never have heard of: it is read again once it is level.
+    if (fence >= number) this.#known = { epoch, base };
     return { base, fence };
   }
 }
