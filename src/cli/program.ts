@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander';
+import { attachCommand } from './commands/attach.ts';
 import { configCommand } from './commands/config.ts';
+import { detachCommand } from './commands/detach.ts';
 import { indexCommand } from './commands/index-files.ts';
 import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
@@ -12,6 +14,7 @@ Examples:
   forebay start --index ~/Pictures       the same for another folder
   forebay serve --database-url postgres://user:password@host/name --redis-url redis://host:6379
   forebay index ~/Pictures --hash        put file records into the database, without serving
+  forebay attach --table documents --id id    caches hear of every change of a table of your own
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
@@ -29,7 +32,8 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     .description('File metadata served through process memory and Redis, from Postgres: the service, and what prepares and explains it.')
     .version(packageVersion(), '-V, --version')
     .addHelpText('after', HELP);
-  for (const make of [startCommand, serveCommand, indexCommand, configCommand]) program.addCommand(make(shell, done));
+  for (const make of [startCommand, serveCommand, indexCommand, attachCommand, detachCommand, configCommand])
+    program.addCommand(make(shell, done));
   for (const command of [program, ...program.commands]) {
     command
       .exitOverride()

@@ -1,7 +1,7 @@
 import type { Attachment } from './attach-sql.ts';
 import { attachStatements, definitionOf, dropFunctions, tagsCheck, TRIGGERS } from './attach-sql.ts';
 import type { Trail } from './attached.ts';
-import { isWhole, readTrails } from './attached.ts';
+import { hasAttached, isWhole, readTrails } from './attached.ts';
 import type { Database, Queryable } from './database.ts';
 import { changeTable, LOCK_TIMEOUT_MS } from './change-table.ts';
 import { migrate } from './migrate.ts';
@@ -32,6 +32,8 @@ export interface AttachReport {
   readonly tags: string | null;
   /** What is run, in one transaction; empty when unchanged. */
   readonly sql: string;
+  /** A plan only: Forebay's own schema is missing or older, and `attachTable` brings it up to date first. */
+  readonly needsMigration: boolean;
   /** Limits that this table has, for people. */
   readonly notes: readonly string[];
 }
@@ -78,6 +80,7 @@ async function plan(database: Queryable, options: AttachOptions): Promise<Attach
     cache,
     tags,
     sql: isSame ? '' : statements.join('\n\n'),
+    needsMigration: !(await hasAttached(database)),
     notes: notesOn(table),
   });
 }

@@ -52,9 +52,14 @@ const TRAILS = `
 
 type Row = Trail & Omit<AttachedTable, 'state'> & { readonly hasId: boolean };
 
-async function readRows(database: Queryable): Promise<Row[]> {
+/** Whether the migration of this table has been applied. */
+export async function hasAttached(database: Queryable): Promise<boolean> {
   const [schema] = await database.query<{ there: boolean }>("select to_regclass('forebay.attached') is not null as there");
-  return schema?.there === true ? database.query<Row>(TRAILS, [TRIGGERS]) : [];
+  return schema?.there === true;
+}
+
+async function readRows(database: Queryable): Promise<Row[]> {
+  return (await hasAttached(database)) ? database.query<Row>(TRAILS, [TRIGGERS]) : [];
 }
 
 /** All attachments; none when Forebay's schema is not installed. */
