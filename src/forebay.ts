@@ -1,4 +1,4 @@
-import type { Follower, FollowerStep } from './cache/follower.ts';
+import type { Follower, FollowerStep } from './cache/follower-types.ts';
 import { createFollower } from './cache/follower.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';

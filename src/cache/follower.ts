@@ -2,56 +2,13 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { ChangeLog, LogEntry, LogState } from './change-log.ts';
+import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
 import { LogTags } from './log-tags.ts';
 import type { LogStore } from './log-store.ts';
 import type { InvalidationState } from './lookup.ts';
 import { Relay } from './relay.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from './remote-tier.ts';
 import { Settling } from './settling.ts';
-
-/** Steps at which a test may stop the process. */
-export type FollowerStep = 'asked' | 'numbered' | 'applied' | 'heard' | 'swept';
-
-export interface FollowerOptions {
-  readonly log: ChangeLog;
-  /** Opens the shared tier, which is closed with the follower; `null`: process memory only. @defaultValue null */
-  readonly openStore?: ((tags: LogTags) => LogStore) | null;
-  /** Whether this process numbers changes and applies them to the store. At least one process has to. @defaultValue 'always' */
-  readonly relay?: 'always' | 'never';
-  /** The staleness bound in ms: the log is asked four times as often, and once a second at least. @defaultValue 1,000 */
-  readonly maxStalenessMs?: number;
-  /** Longest wait of a write for its invalidation, in ms. @defaultValue 1,000 */
-  readonly confirmMs?: number;
-  readonly clock?: Clock;
-  /** Called in the course of the work. @defaultValue does nothing */
-  readonly onStep?: (step: FollowerStep) => void;
-}
-
-/** What a follower counted since its start, and where it is. */
-export interface FollowerStats {
-  readonly counts: {
-    /** Looks at the log, and those that failed. */
-    asked: number;
-    failed: number;
-    /** Entries by how this process heard of them first. */
-    heardByBus: number;
-    heardByRelay: number;
-    heardByLog: number;
-    /** Messages that came before one that should have come first, or that could not be read, or lost connections of the bus. */
-    gaps: number;
-    /** Times process memory was emptied since the log did not reach back far enough, or began anew. */
-    restarts: number;
-    swept: number;
-  };
-  readonly relay: Relay['counts'] | null;
-  /** Number up to which this process has followed the log, and the newest that it knows of. */
-  readonly number: number;
-  readonly last: number;
-  /** Number up to which the store has, as far as this relay knows. */
-  readonly fence: number | null;
-  /** Writes that wait for their invalidation. */
-  readonly settling: number;
-}
 
 /** Looks at the log in one staleness bound. */
 const LOOKS_PER_BOUND = 4;
@@ -64,12 +21,6 @@ const GRACE_MS = 25;
 const APPLY_MS = 250;
 const LEAST_ASK_MS = 250;
 const SWEEP_EVERY_MS = 10_000;
-
-export interface Follower extends RemoteTier {
-  stats(): FollowerStats;
-  /** How many changes wait in the outbox, or in the log for the store; rejects when the source does not answer. */
-  depth(): Promise<number>;
-}
 
 /** A remote tier that follows a log of changes: everything that was ever committed reaches this process's memory and the store, whoever wrote it and whatever fails meanwhile. It begins at once; close it with `close`. */
 export function createFollower(options: FollowerOptions): Follower {
@@ -117,6 +68,7 @@ class LogFollower implements Follower {
   #number = 0;
   #last = 0;
   #asOf = Number.NEGATIVE_INFINITY;
+  #provenLook = 0;
   #pauseMs: number;
   #timer: Timer | null = null;
   #looking = false;
@@ -176,7 +128,7 @@ class LogFollower implements Follower {
   read(key: string, deadline: number): Promise<RemoteRead> {
     if (this.#store === null) return Promise.resolve({ outcome: 'unavailable', reason: 'off' });
     // A write of this process that was not seen in the log in time may be of this very key.
-    if (this.#settling.barrier > this.#asOf) return Promise.resolve({ outcome: 'unavailable', reason: 'unverified' });
+    if (this.#settling.barrier > this.#provenLook) return Promise.resolve({ outcome: 'unavailable', reason: 'unverified' });
     const asOf = this.#asOf;
     return this.#store.read(key, deadline).then((read) => (read.outcome === 'found' ? { ...read, asOf } : read));
   }
@@ -200,7 +152,7 @@ class LogFollower implements Follower {
 
   async invalidate({ keys, tags = [], all, purge, logged = false }: RemoteInvalidation): Promise<InvalidationState> {
     if (!logged) await this.#log.append({ keys, tags, all, purge });
-    const settled = this.#settling.wait();
+    const settled = this.#settling.wait(this.#counts.asked + 1);
     this.#soon();
     return settled;
   }
@@ -283,6 +235,7 @@ class LogFollower implements Follower {
   async #look(startedAt: number): Promise<void> {
     const before = Math.max(this.#number, this.#relay?.fence ?? 0);
     this.#counts.asked += 1;
+    const look = this.#counts.asked;
     const state = await this.#ask((call) => (this.#numbers ? this.#log.advance(call) : this.#log.look(call)));
     this.#onStep(state.entry === null ? 'asked' : 'numbered');
     await this.#place(state, before);
@@ -298,7 +251,8 @@ class LogFollower implements Follower {
     }
     this.#asOf = Math.max(this.#asOf, startedAt);
     this.#onStep('heard');
-    this.#settling.proven(startedAt, levelled);
+    this.#provenLook = look;
+    this.#settling.proven(look, levelled);
   }
 
   async #ask<T>(call: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {

@@ -2,7 +2,8 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { InvalidationState } from './lookup.ts';
 
 interface Waiting {
-  readonly since: number;
+  /** The first look at the log that is asked after the commit. */
+  readonly look: number;
   readonly timer: Timer;
   readonly resolve: (state: InvalidationState) => void;
 }
@@ -15,8 +16,8 @@ export class Settling {
   readonly #clock: Clock;
   readonly #confirmMs: number;
   readonly #waiting = new Set<Waiting>();
-  /** Until everything is proven up to this time, a write of this process may not have been heard of here: the store must not be read. */
-  barrier = Number.NEGATIVE_INFINITY;
+  /** Until this look has proven something, a write of this process may not have been heard of here: the store must not be read. */
+  barrier = 0;
 
   constructor(clock: Clock, confirmMs: number) {
     this.#clock = clock;
@@ -27,27 +28,26 @@ export class Settling {
     return this.#waiting.size;
   }
 
-  /** Resolves when everyone has heard of all that was committed before this call, or says that it is queued. */
-  wait(): Promise<InvalidationState> {
-    const since = this.#clock.now();
+  /** Resolves when everyone has heard of all that was committed before this call, or says that it is queued. `look`: the next look at the log. */
+  wait(look: number): Promise<InvalidationState> {
     if (this.#waiting.size >= MAX_WAITING) {
-      this.barrier = since;
+      this.barrier = look;
       return Promise.resolve('queued');
     }
     return new Promise((resolve) => {
       const timer = this.#clock.schedule(this.#confirmMs, () => {
         this.#waiting.delete(waiting);
-        this.barrier = Math.max(this.barrier, since);
+        this.barrier = Math.max(this.barrier, look);
         resolve('queued');
       });
-      const waiting: Waiting = { since, timer, resolve };
+      const waiting: Waiting = { look, timer, resolve };
       this.#waiting.add(waiting);
     });
   }
 
-  /** Everything that was committed before `asOf` is known in this process; `levelled` says whether it is in the store too. */
-  proven(asOf: number, levelled: Promise<boolean>): void {
-    const ready = [...this.#waiting].filter(({ since }) => since <= asOf);
+  /** Everything that was committed before this look is known in this process; `levelled` says whether it is in the store too. */
+  proven(look: number, levelled: Promise<boolean>): void {
+    const ready = [...this.#waiting].filter((waiting) => waiting.look <= look);
     if (ready.length === 0) return;
     void levelled.then((isLevel) => {
       for (const waiting of ready) {

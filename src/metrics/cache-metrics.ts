@@ -17,6 +17,12 @@ const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_
 /** Name, help, labels beside `cache`, and where the numbers stand. The caches count in plain integers; they are read at the scrape. */
 const COUNTERS: readonly (readonly [name: string, help: string, labels: readonly string[], read: Read])[] = [
   ['forebay_lookups_total', 'Look-ups by how they ended.', ['outcome'], ({ counts }) => each('outcome', counts.lookups)],
+  [
+    'forebay_lookups_stale_if_error_total',
+    'Stale answers that were given only since the database failed; they may be staler than the bound.',
+    [],
+    ({ counts }) => one(counts.staleIfError),
+  ],
   ['forebay_lookups_joined_total', 'Look-ups that shared a load begun by another.', [], ({ counts }) => one(counts.joined)],
   [
     'forebay_local_refusals_total',
@@ -38,6 +44,13 @@ const COUNTERS: readonly (readonly [name: string, help: string, labels: readonly
     [],
     ({ counts }) => one(counts.tainted),
   ],
+  ['forebay_reloads_total', 'Loads done again, since another gave out a newer version meanwhile.', [], ({ counts }) => one(counts.reloads)],
+  [
+    'forebay_floors_dropped_total',
+    'Keys whose newest version was forgotten for want of room before all tiers had it.',
+    [],
+    ({ floors }) => one(floors.dropped),
+  ],
   ['forebay_refreshes_total', 'Loads ahead of expiry.', [], ({ counts }) => one(counts.refreshes)],
   ['forebay_bus_gaps_total', 'Times the local tier was emptied since messages may have been missed.', [], ({ counts }) => one(counts.gaps)],
   ['forebay_loads_total', 'Calls of the database.', [], ({ loads }) => one(loads.calls)],
@@ -58,6 +71,7 @@ const GAUGES: readonly (readonly [name: string, help: string, read: Read])[] = [
   ['forebay_loads_running', 'Calls of the database under way.', ({ loading }) => one(loading.running)],
   ['forebay_loads_queued', 'Keys that wait for a call of the database.', ({ loading }) => one(loading.queued)],
   ['forebay_loads_abandoned', 'Calls of the database given up on that have not ended.', ({ loading }) => one(loading.abandoned)],
+  ['forebay_floors', 'Keys whose newest version is remembered until all tiers have it.', ({ floors }) => one(floors.kept)],
   ['forebay_flights', 'Loads under way, by key.', ({ loading }) => one(loading.flights)],
 ];
 

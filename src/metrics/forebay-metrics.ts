@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Follower } from '../cache/follower.ts';
+import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';

@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
 import { Counter, Gauge } from 'prom-client';
-import type { Follower, FollowerStats } from '../cache/follower.ts';
+import type { Follower, FollowerStats } from '../cache/follower-types.ts';
 
 type Sample = readonly [value: number, labels?: Record<string, string>];
 

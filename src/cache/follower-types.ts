@@ -1,0 +1,56 @@
+import type { Clock } from '../core/clock.ts';
+import type { ChangeLog } from './change-log.ts';
+import type { LogStore } from './log-store.ts';
+import type { LogTags } from './log-tags.ts';
+import type { Relay } from './relay.ts';
+import type { RemoteTier } from './remote-tier.ts';
+
+/** Steps at which a test may stop the process. */
+export type FollowerStep = 'asked' | 'numbered' | 'applied' | 'heard' | 'swept';
+
+export interface FollowerOptions {
+  readonly log: ChangeLog;
+  /** Opens the shared tier, which is closed with the follower; `null`: process memory only. @defaultValue null */
+  readonly openStore?: ((tags: LogTags) => LogStore) | null;
+  /** Whether this process numbers changes and applies them to the store. At least one process has to. @defaultValue 'always' */
+  readonly relay?: 'always' | 'never';
+  /** The staleness bound in ms: the log is asked four times as often, and once a second at least. @defaultValue 1,000 */
+  readonly maxStalenessMs?: number;
+  /** Longest wait of a write for its invalidation, in ms. @defaultValue 1,000 */
+  readonly confirmMs?: number;
+  readonly clock?: Clock;
+  /** Called in the course of the work. @defaultValue does nothing */
+  readonly onStep?: (step: FollowerStep) => void;
+}
+
+/** What a follower counted since its start, and where it is. */
+export interface FollowerStats {
+  readonly counts: {
+    /** Looks at the log, and those that failed. */
+    asked: number;
+    failed: number;
+    /** Entries by how this process heard of them first. */
+    heardByBus: number;
+    heardByRelay: number;
+    heardByLog: number;
+    /** Messages that came before one that should have come first, or that could not be read, or lost connections of the bus. */
+    gaps: number;
+    /** Times process memory was emptied since the log did not reach back far enough, or began anew. */
+    restarts: number;
+    swept: number;
+  };
+  readonly relay: Relay['counts'] | null;
+  /** Number up to which this process has followed the log, and the newest that it knows of. */
+  readonly number: number;
+  readonly last: number;
+  /** Number up to which the store has, as far as this relay knows. */
+  readonly fence: number | null;
+  /** Writes that wait for their invalidation. */
+  readonly settling: number;
+}
+
+export interface Follower extends RemoteTier {
+  stats(): FollowerStats;
+  /** How many changes wait in the outbox, or in the log for the store; rejects when the source does not answer. */
+  depth(): Promise<number>;
+}
