@@ -16,11 +16,14 @@ const IDS_PER_ROW = 500;
 /** One statement that changes more tags than so many makes everything count as invalidated: so many hit nine of ten of the 4,096 stamps anyway. */
 const MAX_TAGS = 10_000;
 
+/** Types below this number are Postgres's own, and so is what it takes to make text of them. */
+const FIRST_TYPE_OF_OTHERS = 16_384;
+
 /** The triggers on an attached table. */
 export const TRIGGERS = ['forebay_inserted', 'forebay_updated', 'forebay_deleted', 'forebay_truncated'] as const;
 
 /** Text as an SQL literal, whatever `standard_conforming_strings` says. */
-export function literal(text: string): string {
+function literal(text: string): string {
   const doubled = text.replaceAll("'", "''");
   return doubled.includes('\\') ? `E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`;
 }
@@ -64,7 +67,23 @@ function tagsFunction({ key, table, tags }: Attachment): string {
   const given = columns.map(({ quoted }, index) => `$${index + 1} as ${quoted}`);
   return `${drop}
 create function forebay.${key}_tags(${columns.map(({ parameterType }) => parameterType).join(', ')}) returns text[] language sql stable
-return ${tagsSelect(tags, given)};`;
+return ${tagsSelect(tags, given)};
+revoke all on function forebay.${key}_tags from public;`;
+}
+
+/**
+ * Refuses columns of a type that the owner of the table has given them since: a cast from a type of his own would run his function with the rights of whoever attached the table. Types of Postgres are safe. The types
+ * are asked for in a statement of its own, since one that has the cast in it would not get so far.
+ */
+function typeGuard(columns: readonly TableColumn[]): string {
+  const known = columns.map(
+    ({ quoted, parameterType }) =>
+      `(pg_typeof(c.${quoted})::oid < ${FIRST_TYPE_OF_OTHERS} or pg_typeof(c.${quoted}) = ${literal(parameterType)}::regtype)`,
+  );
+  return `
+    if not (select ${known.join(' and ')} from changed c limit 1) then
+      raise exception 'columns are of other types than when it was attached';
+    end if;`;
 }
 
 /**
@@ -73,7 +92,8 @@ return ${tagsSelect(tags, given)};`;
  */
 function noteFunction(attachment: Attachment, suffix: string, from: readonly string[]): string {
   const { key, table, id, cache, tags } = attachment;
-  const args = tags === null ? [] : columnsOf(table, tags).map(({ quoted }) => `c.${quoted}`);
+  const tagColumns = tags === null ? [] : columnsOf(table, tags);
+  const args = tagColumns.map(({ quoted }) => `c.${quoted}`);
   const tagRows = from.map((rows) => `select forebay.${key}_tags(${args.join(', ')}) as tags from ${rows} c`).join(' union all ');
   const told = `
     told := array(select distinct t.tag from (${tagRows}) r, unnest(r.tags) as t (tag) where t.tag is not null limit ${MAX_TAGS + 1});`;
@@ -87,8 +107,7 @@ function noteFunction(attachment: Attachment, suffix: string, from: readonly str
   const body = `declare
   told text[] := '{}';
 begin
-  begin
-    perform c.${id.quoted} from ${from[0]} c limit 0;${tags === null ? '' : told}
+  begin${typeGuard([id, ...tagColumns])}${tags === null ? '' : told}
   exception when others then
     raise warning 'forebay: what changed in % cannot be told (%), so all caches forget everything; run "forebay attach" again', tg_relid::regclass, sqlerrm;
     insert into forebay.outbox (everything) values (true);
@@ -101,7 +120,8 @@ begin
   return null;
 end`;
   return `create or replace function forebay.${key}_${suffix}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as ${dollarQuoted(body)};`;
+language plpgsql security definer set search_path = pg_catalog, pg_temp as ${dollarQuoted(body)};
+revoke all on function forebay.${key}_${suffix}() from public;`;
 }
 
 function functions(attachment: Attachment): string {

@@ -180,6 +180,33 @@ export function describeAttached(name: string, open: () => Promise<Database>): v
       await database.exec('rollback');
     });
 
+    it('runs no function of the owner of the table with the rights of whoever attached it', async () => {
+      await database.exec(`
+        create role crook; grant usage, create on schema public to crook; create table seen (who text); grant insert on seen to crook;
+        set role crook;
+        create table loot (id integer, owner text);
+        reset role`);
+      await attachTable(database, { table: 'loot', id: 'id', tags: 'owner' });
+      await database.exec(`
+        set role crook;
+        create type evil as (x text);
+        create function text_of_evil(evil) returns text language plpgsql as $$ begin insert into public.seen values (current_user); return 'x'; end $$;
+        create cast (evil as text) with function text_of_evil as implicit;
+        reset role`);
+      for (const column of ['id', 'owner']) {
+        await database.exec(`set role crook; alter table loot drop ${column}; alter table loot add ${column} evil; reset role`);
+        expect(await toldOf(database, `set role crook; insert into loot (${column}) values (row('a')); reset role`)).toMatchObject({
+          all: true,
+        });
+        await database.exec('alter table loot drop id; alter table loot add id integer');
+      }
+      expect(await database.query('select who from seen')).toEqual([]);
+      const callable = await database.query(
+        "select proname from pg_proc where pronamespace = 'forebay'::regnamespace and prosecdef and has_function_privilege('crook', oid, 'execute')",
+      );
+      expect(callable).toEqual([]);
+    });
+
     it('takes any name that SQL takes, and columns of 63 bytes, quotes, blanks and dollars', async () => {
       const long = 'ä'.repeat(31);
       const odd = `It's a "table" $forebay$ \\ ${'x'.repeat(36)}`;
