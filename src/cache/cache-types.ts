@@ -6,6 +6,13 @@ import type { CacheStats } from './stats.ts';
 export interface LookupOptions {
   /** Ends this caller's wait, by a rejection with the signal's reason; the load goes on while others wait for it. */
   readonly signal?: AbortSignal;
+  /** For this call instead of the cache's bound, in ms, from 0 to that bound; 0 asks the source. @defaultValue the cache's `maxStalenessMs` */
+  readonly maxStalenessMs?: number;
+  /**
+   * The answer has this version or a newer one, or the source was asked for it after the call began and has no newer; a whole number. What a write said of its version is read back so, by whoever
+   * was told. @defaultValue 0
+   */
+  readonly minVersion?: number;
 }
 
 export interface SetOptions {
@@ -49,11 +56,11 @@ export interface Cache<K, V> extends AsyncDisposable {
    * Waits until the remote tier was reached or the first try failed, at most `timeoutMs` (1,000 by default), so that the first look-ups find it. Optional: a cache serves from the moment it is made.
    */
   start(options?: { readonly timeoutMs?: number }): Promise<void>;
-  /** The value, or `null` when the record does not exist. @throws {ForebayError} `LOAD_FAILED`, `LOAD_TIMEOUT`, `OVERLOADED`, `SOURCE_SHAPE`, `CLOSED`, or what the source threw if it was a ForebayError. */
+  /** The value, or `null` when the record does not exist. @throws {ForebayError} `LOAD_FAILED`, `LOAD_TIMEOUT`, `OVERLOADED`, `SOURCE_SHAPE`, `CLOSED`, `INPUT_INVALID` for limits that are none, or what the source threw if it was a ForebayError. */
   get(key: K, options?: LookupOptions): Promise<V | null>;
   /** As `get`, for many keys, in the order asked. @throws {ForebayError} of the first key that failed. */
   getMany(keys: readonly K[], options?: LookupOptions): Promise<Map<K, V | null>>;
-  /** The whole story of one key. Rejects only when `signal` aborts. */
+  /** The whole story of one key. Rejects only when `signal` aborts, or with `INPUT_INVALID` for limits that are none. */
   lookup(key: K, options?: LookupOptions): Promise<Lookup<V>>;
   /** As `lookup`, for many keys, in the order asked; they share remote reads and calls of the source. */
   lookupMany(keys: readonly K[], options?: LookupOptions): Promise<Lookup<V>[]>;

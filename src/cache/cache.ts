@@ -4,6 +4,7 @@ import { valueOf } from './answers.ts';
 import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmResult } from './cache-types.ts';
 import { hashKey } from './hash.ts';
 import type { Inspection, TierInspection } from './inspect.ts';
+import { hasLimits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
 import type { CacheOptions, ResolvedOptions } from './options.ts';
@@ -65,6 +66,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
 
   get(key: K, options?: LookupOptions): Promise<V | null> {
     const text = this.#o.keyText(key);
+    if (hasLimits(options)) return this.#reads.lookup(key, text, options).then(valueOf);
     const entry = this.#reads.serveLocal(key, text);
     return entry === undefined ? this.#reads.answer(key, text, options).then(valueOf) : Promise.resolve(entry.value);
   }
@@ -118,6 +120,8 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     const made = this.#reads.make.fromSource(ttlMs === undefined ? from : { ...from, ttlMs });
     if (!made.ok) throw made.error;
     this.#reads.forget([text], true);
+    // What is set is the truth from now on, whatever its version.
+    this.#reads.floors.forget(text);
     if (this.#o.remote.state() === 'off') {
       this.#reads.values.set(text, made.entry, made.entry.hash);
       return 'applied';
@@ -229,11 +233,12 @@ class TwoTierCache<K, V> implements Cache<K, V> {
   }
 
   stats(): CacheStats {
-    const { values, absents, loads, flights, counts } = this.#reads;
+    const { values, absents, loads, flights, counts, floors } = this.#reads;
     return {
       counts: structuredClone(counts),
       loads: { ...loads.counts },
       loading: { running: loads.running, queued: loads.queued, abandoned: loads.abandoned, flights: flights.size },
+      floors: { kept: floors.size, dropped: floors.dropped },
       local: {
         entries: values.size,
         bytes: values.bytes + absents.bytes,

@@ -1,3 +1,5 @@
+import type { ForebayError } from '../core/errors.ts';
+import type { Limits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Lookup } from './lookup.ts';
 
@@ -9,6 +11,10 @@ export interface Flight<K, V> {
   readonly key: K;
   readonly text: string;
   readonly kind: FlightKind;
+  /** Goes straight to the source, since a caller wants what is there from now on. */
+  readonly direct: boolean;
+  /** What the caller that began it asks of an answer; those who join look for themselves. */
+  readonly limits: Limits | null;
   /** Monotonic ms. */
   readonly startedAt: number;
   /** `TagTable.changes` when what the flight brings had not been read yet: a tag that was invalidated since may be one of the record's. */
@@ -19,7 +25,15 @@ export interface Flight<K, V> {
   tainted: boolean;
   /** Callers that wait. A caller without a signal cannot leave, and a refresh waits for itself. */
   waiters: number;
-  /** An expired entry to serve if the source is slow or fails. */
+  /** Whether the source was asked: what it says may be older than what a caller wants that comes only now. */
+  asked: boolean;
+  /** The least version that it may bring, since another flight of the key has given that one out meanwhile; see `Floors`. */
+  floor: number;
+  /** What it brought, for callers that look for themselves whether it is good enough. */
+  brought: { readonly entry: LocalEntry<V>; readonly from: 'remote' | 'source' } | null;
+  /** Why the source could not say, though a fallback may have been given out. */
+  failure: ForebayError | null;
+  /** An entry to serve if the source is slow or fails; whether it may be is looked at then. */
   fallback: { readonly entry: LocalEntry<V>; readonly tier: 'local' | 'remote' } | null;
   /** Whether the soft timeout has passed: who asks now need not wait before taking the fallback. */
   softened: boolean;
@@ -47,7 +61,7 @@ export class Flights<K, V> {
   }
 
   /** Registers a new flight. One that was up for the key and may not be joined any more is barred, so that an invalidation has to taint only the newest. */
-  depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'startedAt' | 'tagChanges' | 'fallback'>): Flight<K, V> {
+  depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'tagChanges' | 'fallback'>): Flight<K, V> {
     const answer = Promise.withResolvers<Lookup<V>>();
     const landed = Promise.withResolvers<Lookup<V>>();
     const flight: Flight<K, V> = {
@@ -56,6 +70,10 @@ export class Flights<K, V> {
       tainted: false,
       waiters: 0,
       softened: false,
+      asked: false,
+      floor: 0,
+      brought: null,
+      failure: null,
       answer: answer.promise,
       landed: landed.promise,
       resolveAnswer: answer.resolve,
@@ -104,7 +122,7 @@ export class Flights<K, V> {
    * Waits for a flight. `signal` ends this caller's wait only; when the last caller has left, the load is told and nobody joins any more.
    * Rejects with the signal's reason, and in no other way.
    */
-  wait(flight: Flight<K, V>, answer: Promise<Lookup<V>>, signal: AbortSignal | undefined): Promise<Lookup<V>> {
+  wait<A>(flight: Flight<K, V>, answer: Promise<A>, signal: AbortSignal | undefined): Promise<A> {
     flight.waiters += 1;
     if (signal === undefined) return answer;
     return new Promise((resolve, reject) => {

@@ -20,6 +20,9 @@ export interface LocalEntry<V> extends Sized {
   readonly buckets: readonly number[];
 }
 
+/** Whether and how an entry may be served at this moment. */
+export type Verdict = 'fresh' | 'stale' | 'expired' | 'unproven' | 'tag';
+
 /** V8's costs on 64 bits without pointer compression, in bytes; `test/unit/cache/memory.test.ts` holds the sum to within 20 % of the heap's growth. */
 const POINTER = 8;
 const OBJECT = 24;

@@ -22,10 +22,14 @@ export interface Hit<V> extends Found<V> {
   readonly tier: 'local' | 'remote';
 }
 
-/** A tier answered with an expired entry, because the source was slow or away and the options allow it. */
+/** A tier answered with an entry that is past its time, because the source was slow or away and the options allow it. */
 export interface StaleHit<V> extends Found<V> {
   readonly outcome: 'stale';
   readonly tier: 'local' | 'remote';
+  /** Milliseconds since the moment up to which the value is known to have been current. */
+  readonly asOfAgeMs: number;
+  /** Whether only `staleIfErrorMs` allowed it: the source failed, and `asOfAgeMs` may be more than `maxStalenessMs`. */
+  readonly ifError: boolean;
 }
 
 /** No tier could answer; the source did. */

@@ -135,7 +135,19 @@ export class EntryMaker<K, V> {
       const value = wire.absent ? null : (parseFrozen(json) as V);
       const ageMs = Math.max(0, read.serverNow - wire.loadedAt);
       const { absent, version, ttlMs, point, buckets } = wire;
-      return this.#entry({ key, hash, absent, value, json, version, loadedAt: readAt - ageMs, ttlMs, asOf: read.asOf ?? readAt, point, buckets });
+      return this.#entry({
+        key,
+        hash,
+        absent,
+        value,
+        json,
+        version,
+        loadedAt: readAt - ageMs,
+        ttlMs,
+        asOf: read.asOf ?? readAt,
+        point,
+        buckets,
+      });
     } catch {
       return null;
     }
@@ -148,7 +160,7 @@ export class EntryMaker<K, V> {
     const loadedAgoMs = Math.max(0, Math.round(this.#o.clock.now() - entry.loadedAt));
     return {
       entry: encodeEntry({ absent, version, ttlMs, point, buckets, json }),
-      expireMs: Math.max(1, ttlMs + (absent ? 0 : this.#o.graceMs) - loadedAgoMs),
+      expireMs: Math.max(1, ttlMs + (absent ? 0 : Math.max(this.#o.graceMs, this.#o.staleIfErrorMs)) - loadedAgoMs),
       loadedAgoMs,
     };
   }

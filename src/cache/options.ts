@@ -50,6 +50,11 @@ export interface CacheOptions<K, V> {
   readonly maxAbsentEntries?: number;
   /** How long past its TTL an entry is kept, to be served stale when the source is slow or fails; within `maxStalenessMs`, which holds all the same. @defaultValue 30,000 */
   readonly graceMs?: number;
+  /**
+   * When the source fails, a value that may be staler than `maxStalenessMs` by at most so much may be served, and is marked stale, in ms. Never one that was invalidated or purged, as far as is
+   * known, nor an absence. 0 = never. @defaultValue 0
+   */
+  readonly staleIfErrorMs?: number;
   /** An entry in the last such share of its TTL is served and refreshed in the background; 0 = never. @defaultValue 0.1 */
   readonly refreshAhead?: number;
 
@@ -97,6 +102,7 @@ const NUMBERS = {
   absentTtlMs: [0, 86_400_000, 30_000],
   maxAbsentEntries: [0, 50_000_000, 10_000],
   graceMs: [0, 86_400_000, 30_000],
+  staleIfErrorMs: [0, 86_400_000, 0],
   refreshAhead: [0, 0.9, 0.1],
   maxStalenessMs: [100, 86_400_000, 1000],
   budgetMs: [1, 60_000, 50],

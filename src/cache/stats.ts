@@ -16,13 +16,17 @@ export interface CacheCounts {
     aborted: number;
   };
   /** Local entries that were there and not served, by reason. */
-  readonly refusals: { expired: number; unproven: number; tag: number };
+  readonly refusals: { expired: number; unproven: number; tag: number; limits: number };
   /** Remote entries that were there and not served, by reason. */
-  readonly remoteRefusals: { expired: number; tag: number; damaged: number };
+  readonly remoteRefusals: { expired: number; unproven: number; tag: number; damaged: number; older: number; limits: number };
   readonly leases: { granted: number; held: number; filledMeanwhile: number; waitedOut: number; unavailable: number };
   /** Values on their way into the remote tier. */
   readonly fills: { stored: number; refused: number; unavailable: number; tainted: number; tooLarge: number };
   joined: number;
+  /** Stale answers that only `staleIfErrorMs` allowed. */
+  staleIfError: number;
+  /** Loads done again, since another load of the key gave out a newer value meanwhile. */
+  reloads: number;
   tainted: number;
   refreshes: number;
   gaps: number;
@@ -42,11 +46,13 @@ export function newCounts(): CacheCounts {
       unavailable: 0,
       aborted: 0,
     },
-    refusals: { expired: 0, unproven: 0, tag: 0 },
-    remoteRefusals: { expired: 0, tag: 0, damaged: 0 },
+    refusals: { expired: 0, unproven: 0, tag: 0, limits: 0 },
+    remoteRefusals: { expired: 0, unproven: 0, tag: 0, damaged: 0, older: 0, limits: 0 },
     leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, unavailable: 0 },
     fills: { stored: 0, refused: 0, unavailable: 0, tainted: 0, tooLarge: 0 },
     joined: 0,
+    staleIfError: 0,
+    reloads: 0,
     tainted: 0,
     refreshes: 0,
     gaps: 0,
@@ -64,6 +70,8 @@ export interface CacheStats {
     readonly failed: number;
   };
   readonly loading: { readonly running: number; readonly queued: number; readonly abandoned: number; readonly flights: number };
+  /** Keys whose newest version is remembered so that no tier gives an older one, and how many were forgotten too early for want of room. */
+  readonly floors: { readonly kept: number; readonly dropped: number };
   readonly local: {
     readonly entries: number;
     readonly bytes: number;

@@ -19,7 +19,8 @@ export function cacheStatusOf(lookup: Read): string {
     case 'hit':
       return `${CACHE_NAMES[lookup.tier]}; hit; ttl=${seconds(lookup.ttlLeftMs, 0, LARGEST)}`;
     case 'stale':
-      return `${CACHE_NAMES[lookup.tier]}; hit; ttl=${seconds(lookup.ttlLeftMs, -LARGEST, -1)}`;
+      // Past its proof though not past its TTL is stale as well: RFC 9211 tells it by a negative ttl.
+      return `${CACHE_NAMES[lookup.tier]}; hit; ttl=${seconds(lookup.ttlLeftMs, -LARGEST, -1)}${lookup.ifError ? '; detail=stale-if-error' : ''}`;
     case 'loaded':
       return `forebay; fwd=miss${lookup.stored ? '; stored' : ''}${lookup.joined ? '; collapsed' : ''}`;
     case 'absent':

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Inspection } from '../../src/cache/inspect.ts';
 import type { Found, InvalidationState, Lookup } from '../../src/cache/lookup.ts';
+import { limitsOf } from '../../src/cache/limits.ts';
 import { ForebayError } from '../../src/core/errors.ts';
-import type { FileReads, Files } from '../../src/files/files.ts';
+import type { FileReads, Files, ReadOptions } from '../../src/files/files.ts';
 import type { FileId, FileInfo, FileMeta } from '../../src/files/records.ts';
 import { attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput } from '../../src/files/records.ts';
 import type { WriteCondition } from '../../src/files/store.ts';
 import type { FileTransaction } from '../../src/files/transactions.ts';
 import type { Forebay, Readiness } from '../../src/forebay.ts';
+
+const BOUND_MS = 1000;
 
 type Outcome = Lookup<unknown>['outcome'];
 
@@ -20,8 +23,11 @@ export interface MemoryForebay extends Forebay {
     ttlLeftMs?: number;
     joined?: boolean;
     stored?: boolean;
+    ifError?: boolean;
     error?: ForebayError;
   } | null;
+  /** What the last read asked of its answer. */
+  lastRead: ReadOptions;
   /** Reads wait for this, and for their signal. */
   gate: Promise<void> | null;
   /** Signals of the reads that waited at the gate. */
@@ -66,7 +72,10 @@ export function createMemoryForebay(): MemoryForebay {
     return row;
   };
 
-  const gateFor = async (signal: AbortSignal | undefined): Promise<void> => {
+  const gateFor = async (options: ReadOptions = {}): Promise<void> => {
+    const { signal } = options;
+    limitsOf(options, BOUND_MS);
+    forebay.lastRead = options;
     if (forebay.gate === null) return;
     if (signal !== undefined) forebay.waiting.push(signal);
     await Promise.race([forebay.gate, new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)))]);
@@ -85,7 +94,9 @@ export function createMemoryForebay(): MemoryForebay {
     const found: Found<R> = { value, json: Buffer.from(JSON.stringify(value)), version: value.version, ageMs: 1, ttlLeftMs };
     const known = seen.has(kind + id);
     seen.add(kind + id);
-    if (order?.outcome === 'stale') return { ...found, outcome: 'stale', tier: order.tier ?? 'local' };
+    if (order?.outcome === 'stale') {
+      return { ...found, outcome: 'stale', tier: order.tier ?? 'local', asOfAgeMs: 1, ifError: order.ifError ?? false };
+    }
     if (order?.outcome === 'loaded' || (order === null && !known)) {
       return { ...found, outcome: 'loaded', tier: 'source', joined: order?.joined ?? false, stored: order?.stored ?? true };
     }
@@ -108,11 +119,11 @@ export function createMemoryForebay(): MemoryForebay {
     return {
       get: async (id) => valueOf(id) ?? null,
       lookup: async (id, options) => {
-        await gateFor(options?.signal);
+        await gateFor(options);
         return outcomeOf(kind, id, valueOf(id));
       },
       lookupMany: async (ids, options) => {
-        await gateFor(options?.signal);
+        await gateFor(options);
         return ids.map((id) => outcomeOf(kind, id, valueOf(id)));
       },
       getMany: async (ids) => new Map(ids.map((id) => [id, valueOf(id) ?? null])),
@@ -175,6 +186,7 @@ export function createMemoryForebay(): MemoryForebay {
   const forebay: MemoryForebay = {
     files,
     answerWith: null,
+    lastRead: {},
     gate: null,
     waiting: [],
     readinessNow: { ready: true, database: 'up', redis: 'up', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },

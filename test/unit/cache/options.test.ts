@@ -18,6 +18,7 @@ const COUNTS = {
 const FRACTIONS = {
   absentTtlMs: [0, 86_400_000, 30_000],
   graceMs: [0, 86_400_000, 30_000],
+  staleIfErrorMs: [0, 86_400_000, 0],
   refreshAhead: [0, 0.9, 0.1],
   maxStalenessMs: [100, 86_400_000, 1000],
   budgetMs: [1, 60_000, 50],

@@ -65,12 +65,15 @@ describe('entity tags', () => {
 
 describe('Cache-Status', () => {
   /** RFC 9211 with the grammar of RFC 8941: a token, then parameters, of which `ttl` is an Integer of up to 15 digits. */
-  const GRAMMAR = /^forebay(-local|-redis)?(; (hit|stored|collapsed|fwd=miss|ttl=-?(0|[1-9]\d{0,14})|detail=([A-Z_]+|absent|"[\w= ]+")))+$/;
+  const GRAMMAR =
+    /^forebay(-local|-redis)?(; (hit|stored|collapsed|fwd=miss|ttl=-?(0|[1-9]\d{0,14})|detail=([A-Z_]+|absent|stale-if-error|"[\w= ]+")))+$/;
   const tier = fc.constantFrom('local' as const, 'remote' as const);
   const ttl = fc.oneof(fc.double(), fc.integer());
   const lookup: fc.Arbitrary<Lookup<string>> = fc.oneof(
     fc.tuple(tier, ttl).map(([tier, ttl]): Lookup<string> => Object.assign(found(ttl), { outcome: 'hit' as const, tier })),
-    fc.tuple(tier, ttl).map(([tier, ttl]): Lookup<string> => Object.assign(found(ttl), { outcome: 'stale' as const, tier })),
+    fc
+      .record({ outcome: fc.constant('stale' as const), tier, asOfAgeMs: fc.nat(), ifError: fc.boolean(), ttl })
+      .map(({ ttl, ...said }): Lookup<string> => Object.assign(found(ttl), said)),
     fc
       .record({ joined: fc.boolean(), stored: fc.boolean(), outcome: fc.constant('loaded' as const), tier: fc.constant('source' as const) })
       .map((said): Lookup<string> => Object.assign(found(1), said)),
@@ -109,7 +112,9 @@ describe('Cache-Status', () => {
   it('tells the tiers and what became of a miss', () => {
     expect(cacheStatusOf({ ...found(12_900), outcome: 'hit', tier: 'local' })).toBe('forebay-local; hit; ttl=12');
     expect(cacheStatusOf({ ...found(12_900), outcome: 'hit', tier: 'remote' })).toBe('forebay-redis; hit; ttl=12');
-    expect(cacheStatusOf({ ...found(-2500), outcome: 'stale', tier: 'local' })).toBe('forebay-local; hit; ttl=-3');
+    const stale = { outcome: 'stale', tier: 'local', asOfAgeMs: 5 } as const;
+    expect(cacheStatusOf({ ...found(-2500), ...stale, ifError: false })).toBe('forebay-local; hit; ttl=-3');
+    expect(cacheStatusOf({ ...found(9000), ...stale, ifError: true })).toBe('forebay-local; hit; ttl=-1; detail=stale-if-error');
     expect(cacheStatusOf({ ...found(1), outcome: 'loaded', tier: 'source', joined: true, stored: true })).toBe(
       'forebay; fwd=miss; stored; collapsed',
     );

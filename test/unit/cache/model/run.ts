@@ -185,7 +185,7 @@ function checkStats({ name, cache, lookups, warmed }: Instance, reads: Reads): v
   const { counts, loads, loading } = cache.stats();
   const ended = Object.values(counts.lookups).reduce((sum, count) => sum + count, 0);
   if (ended !== lookups) reads.blame(`${name}: ${lookups} look-ups ended in ${ended} outcomes`);
-  const missed = ended - counts.lookups.localHit - counts.lookups.localAbsent - counts.joined + counts.refreshes + warmed;
+  const missed = ended - counts.lookups.localHit - counts.lookups.localAbsent - counts.joined + counts.refreshes + counts.reloads + warmed;
   if (loads.keys > missed) reads.blame(`${name}: ${loads.keys} keys were loaded for ${missed} misses`);
   if (loading.flights + loading.queued + loading.running > 0)
     reads.blame(`${name}: something is under way at the end: ${JSON.stringify(loading)}`);
