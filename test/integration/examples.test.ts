@@ -32,6 +32,16 @@ test('examples/files.ts prints what its comments say', async () => {
   ]);
 });
 
+test('examples/transaction.ts prints what its comments say', async () => {
+  const { stdout } = await run(process.execPath, [`${folder}transaction.ts`]);
+  expect(stdout.trim().split('\n')).toEqual([
+    'rolled back: changed my mind',
+    'draft: /drafts/q3.pdf · old one there: true',
+    'committed: /reports/q3.pdf · caches: applied',
+    'draft: /reports/q3.pdf · old one there: false',
+  ]);
+});
+
 test('every example is run here', () => {
-  expect(readdirSync(folder).toSorted()).toEqual(['any-record.ts', 'files.ts']);
+  expect(readdirSync(folder).toSorted()).toEqual(['any-record.ts', 'files.ts', 'transaction.ts']);
 });
