@@ -83,9 +83,10 @@ export class FlightPath<K, V> {
     // 5. Source; and once more, if another flight gave out something newer while it was asked.
     let made = await this.#load(flight, hash);
     if (made.ok && this.#p.floors.isBelow(made.entry, flight.floor)) {
+      // For those who joined after that. Whoever comes from here on begins a flight of its own, so that what is given out during this load binds nobody who waits for it.
       this.#p.counts.reloads += 1;
+      this.#p.flights.bar(flight);
       made = await this.#load(flight, hash);
-      if (made.ok && this.#p.floors.isBelow(made.entry, flight.floor)) this.#p.flights.bar(flight);
     }
 
     // 6. Fill.
