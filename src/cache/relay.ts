@@ -53,15 +53,16 @@ export class Relay {
     else if (this.#running === null) this.#fence = null;
     this.#target = Math.max(this.#target, target);
     for (;;) {
+      if (this.#o.store.state() === 'down') return false;
       const wasRunning = this.#running !== null;
       this.#running ??= this.#run(epoch).finally(() => {
         this.#running = null;
       });
-      if (this.#failing && this.#o.store.state() === 'down') return false;
+      // It did not answer the last time: whoever waits for a write is not kept waiting while it is asked again.
       if (this.#failing && wasRunning) return false;
       await this.#running;
       if (this.#fence !== null && this.#fence >= target) return true;
-      if (this.#failing) return false;
+      if (this.#fence === null) return false;
     }
   }
 
@@ -72,14 +73,15 @@ export class Relay {
   }
 
   async #run(epoch: string): Promise<void> {
+    let done = false;
     try {
-      const done = await this.#work(epoch);
-      this.#failing = !done;
+      done = await this.#work(epoch);
     } catch {
       // The log could not be read: the source is away.
-      this.#failing = true;
     }
-    if (this.#failing) {
+    // A store that is disconnected says so by itself when it is asked again.
+    this.#failing = !done && this.#o.store.state() === 'up';
+    if (!done) {
       this.#fence = null;
       this.counts.failed += 1;
     }
