@@ -115,7 +115,7 @@ class RedisLogStore implements LogStore {
       const fields = await Promise.race([client.hmget(this.#table, 'e', 'f'), late.promise]);
       if (fields === null) return null;
       const [foundEpoch, fence] = fields;
-      return foundEpoch === epoch && typeof fence === 'string' ? Number(fence) : 'none';
+      return foundEpoch === epoch && isNumber(fence) ? Number(fence) : 'none';
     } catch (error) {
       return isWrongType(error) ? 'none' : null;
     } finally {
@@ -163,20 +163,24 @@ class RedisLogStore implements LogStore {
       fields = [];
     }
     const [epoch, base, fence] = fields;
-    const isThere = epoch === need.epoch && typeof base === 'string' && typeof fence === 'string';
-    const at = isThere ? { base: Number(base), fence: Number(fence) } : null;
-    const { epoch: known, base: knownBase } = this.#known ?? { epoch: '', base: Number.NaN };
-    const opened = at !== null && known === need.epoch && knownBase === at.base ? at : await this.#open(need);
+    const at = epoch === need.epoch && isNumber(base) && isNumber(fence) ? { base: Number(base), fence: Number(fence) } : null;
+    if (at !== null && at.fence < need.number) return this.#isBehind();
+    const isKnown = at !== null && this.#known?.epoch === need.epoch && this.#known.base === at.base;
+    const opened = isKnown ? at : await this.#open(need);
     if (opened === null) return null;
-    if (opened.fence < need.number) {
-      this.#listener?.onBehind();
-      return null;
-    }
+    if (!(opened.fence >= need.number)) return this.#isBehind();
+    // The values were read before the table was opened. If it was gone then, nothing says how far they had followed the log but their own points: those at or after this process's place need nobody's word.
+    const from = Math.max(opened.base, at === null ? need.number : at.base);
     return (bytes) => {
       const entry = decodeEntry(bytes);
       // What is damaged is for the reader to count; what was loaded before the base does not count.
-      return entry === null || (entry.point.generation === need.epoch && entry.point.stamp >= opened.base);
+      return entry === null || (entry.point.generation === need.epoch && entry.point.stamp >= from);
     };
+  }
+
+  #isBehind(): null {
+    this.#listener?.onBehind();
+    return null;
   }
 
   /** Reads the whole table once for all who need it now, and makes it if it is gone. */
@@ -204,6 +208,11 @@ class RedisLogStore implements LogStore {
 interface Opened {
   readonly base: number;
   readonly fence: number;
+}
+
+/** A field of the table that somebody else wrote over is as good as none. */
+function isNumber(field: string | null | undefined): field is string {
+  return typeof field === 'string' && /^\d{1,16}$/.test(field);
 }
 
 function isWrongType(error: unknown): boolean {

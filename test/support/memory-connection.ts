@@ -104,6 +104,14 @@ export class MemoryConnection extends EventEmitter {
     return this.#ask(() => this.#server.hmget(key, fields));
   }
 
+  hmget(key: string, ...fields: string[]): Promise<(string | null)[]> {
+    return this.#ask(() => this.#server.hmget(key, fields).map((value) => value?.toString() ?? null));
+  }
+
+  publish(channel: string, text: string): Promise<number> {
+    return this.#ask(() => this.#server.publish(channel, text));
+  }
+
   mgetBuffer(keys: readonly string[]): Promise<(Buffer | null)[]> {
     return this.#ask(() => this.#server.mget(keys));
   }

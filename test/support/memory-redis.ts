@@ -5,6 +5,11 @@ type Stored =
   | { readonly kind: 'text'; readonly bytes: Buffer; readonly expiresAt: number }
   | { readonly kind: 'hash'; readonly fields: Map<string, string>; readonly expiresAt: number };
 
+/** What a server held at some moment. */
+export interface MemoryCopy {
+  readonly stored: ReadonlyMap<string, Stored>;
+}
+
 /** An invalidation that the server carried out. */
 export type Invalidated = { readonly origin: string } & (
   | { readonly kind: 'keys'; readonly keys: readonly string[] }
@@ -25,7 +30,7 @@ const SCRIPTS = new Map(
 );
 
 /**
- * The part of Redis that the remote tier uses, in memory: values with expiry, the tag table, the six scripts (by hand; the contract suite holds them to what Lua does) and a channel.
+ * The part of Redis that the remote tier uses, in memory: values with expiry, the two tables, the scripts (by hand; the contract suite holds them to what Lua does) and a channel.
  * Every call is carried out at once and whole, as a server with one thread does.
  */
 export class MemoryRedis {
@@ -57,6 +62,10 @@ export class MemoryRedis {
 
   set(key: string, bytes: Buffer, expireMs = Number.POSITIVE_INFINITY): void {
     this.#stored.set(key, { kind: 'text', bytes: Buffer.from(bytes), expiresAt: this.#now() + expireMs });
+  }
+
+  setHash(key: string, fields: Readonly<Record<string, string>>): void {
+    this.#newHash(key, Object.entries(fields));
   }
 
   pttl(key: string): number {
@@ -92,6 +101,17 @@ export class MemoryRedis {
     this.#stored.clear();
   }
 
+  /** All that is stored, as a backup or a replica holds it. */
+  copy(): MemoryCopy {
+    return { stored: deepCopy(this.#stored) };
+  }
+
+  /** Everything is as it was when the copy was made, as after a failover to a replica that lagged behind. */
+  restore({ stored }: MemoryCopy): void {
+    this.#stored.clear();
+    for (const [key, value] of deepCopy(stored)) this.#stored.set(key, value);
+  }
+
   /** As if every script had been sent before. */
   loadScripts(): void {
     for (const sha1 of SCRIPTS.keys()) this.#loaded.add(sha1);
@@ -110,8 +130,10 @@ export class MemoryRedis {
     for (const receivers of this.#subscribers.values()) receivers.delete(receive);
   }
 
-  publish(channel: string, text: string): void {
-    for (const receive of this.#subscribers.get(channel) ?? []) receive(text);
+  publish(channel: string, text: string): number {
+    const receivers = this.#subscribers.get(channel) ?? [];
+    for (const receive of receivers) receive(text);
+    return [...receivers].length;
   }
 
   evalsha(sha1: string, keys: readonly string[], args: readonly (string | Buffer)[]): Reply {
@@ -134,6 +156,10 @@ export class MemoryRedis {
         return this.#invalidateTags(keys, args);
       case 'read-tags':
         return this.#readTags(keys, args);
+      case 'apply-entry':
+        return this.#applyEntry(keys, args);
+      case 'open-log':
+        return this.#openLog(keys, args);
       default:
         throw new Error(`the memory server does not know the script "${name}"; write it in test/support/memory-redis.ts`);
     }
@@ -184,8 +210,7 @@ export class MemoryRedis {
     const [channel, origin, newGeneration, all, purge, ...buckets] = args.map(String);
     let fields = this.#hash(table);
     if (fields?.get('g') === undefined || all === '1') {
-      fields = new Map([['g', newGeneration ?? '']]);
-      this.#stored.set(table, { kind: 'hash', fields, expiresAt: Number.POSITIVE_INFINITY });
+      fields = this.#newHash(table, [['g', newGeneration ?? '']]);
     }
     const generation = fields.get('g') ?? '';
     const previous = Number(fields.get('n') ?? '0') || 0;
@@ -205,15 +230,60 @@ export class MemoryRedis {
     let fields = this.#hash(table);
     const known = fields?.get('g');
     if (fields === undefined || known === undefined || known === String(lost)) {
-      fields = new Map([
+      fields = this.#newHash(table, [
         ['g', String(newGeneration)],
         ['n', String(this.#micros())],
       ]);
-      this.#stored.set(table, { kind: 'hash', fields, expiresAt: Number.POSITIVE_INFINITY });
     }
     const reply = [fields.get('g') ?? '', fields.get('n') ?? '0'];
     for (const [field, stamp] of fields) if (field !== 'g' && field !== 'n') reply.push(field, stamp);
     return reply.map(asBuffer);
+  }
+
+  #applyEntry([table = '', ...keys]: readonly string[], args: readonly (string | Buffer)[]): Reply {
+    const [epoch = '', number = '', channel = '', message = '', all, ...buckets] = args.map(String);
+    let fields = this.#logTable(table, epoch);
+    const fence = Number(fields?.get('f'));
+    if (fields === undefined) {
+      fields = this.#newHash(table, [
+        ['e', epoch],
+        ['b', number],
+      ]);
+    } else if (fence >= Number(number)) return ['ahead', String(fence)].map(asBuffer);
+    else if (fence < Number(number) - 1) return ['behind', String(fence)].map(asBuffer);
+    for (const key of keys) this.unlink(key);
+    if (all === '1') fields.set('b', number);
+    for (const bucket of buckets) fields.set(bucket, number);
+    fields.set('f', number);
+    this.publish(channel, message);
+    return ['applied', number].map(asBuffer);
+  }
+
+  #openLog([table = '']: readonly string[], args: readonly (string | Buffer)[]): Reply {
+    const [epoch = '', number = '', seen] = args.map(String);
+    let fields = this.#logTable(table, epoch);
+    if (fields === undefined || fields.get('f') === seen) {
+      fields = this.#newHash(table, [
+        ['e', epoch],
+        ['b', number],
+        ['f', number],
+      ]);
+    }
+    const reply = [fields.get('b') ?? '0', fields.get('f') ?? ''];
+    for (const [field, stamp] of fields) if (!['e', 'b', 'f'].includes(field)) reply.push(field, stamp);
+    return reply.map(asBuffer);
+  }
+
+  /** The log table, if it is there, of this epoch, and has a fence. */
+  #logTable(table: string, epoch: string): Map<string, string> | undefined {
+    const fields = this.#hash(table);
+    return fields?.get('e') === epoch && /^\d+$/.test(fields.get('f') ?? '') ? fields : undefined;
+  }
+
+  #newHash(key: string, from: readonly (readonly [string, string])[]): Map<string, string> {
+    const fields = new Map(from);
+    this.#stored.set(key, { kind: 'hash', fields, expiresAt: Number.POSITIVE_INFINITY });
+    return fields;
   }
 
   #hash(key: string): Map<string, string> | undefined {
@@ -235,6 +305,10 @@ export class MemoryRedis {
   #micros(): number {
     return Math.floor(this.#now() * 1000);
   }
+}
+
+function deepCopy(stored: ReadonlyMap<string, Stored>): Map<string, Stored> {
+  return new Map([...stored].map(([key, value]) => [key, value.kind === 'text' ? value : { ...value, fields: new Map(value.fields) }]));
 }
 
 function join(...parts: (string | Buffer)[]): Buffer {

@@ -1,5 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { RemoteTier } from '../../src/cache/remote-tier.ts';
+import type { LogStore } from '../../src/cache/log-store.ts';
+import type { LogTags } from '../../src/cache/log-tags.ts';
+import type { RedisOptions } from '../../src/redis/link.ts';
+import { createRedisLogStore } from '../../src/redis/log-store.ts';
 import type { RedisTierOptions } from '../../src/redis/remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
 import type { Moment } from './memory-connection.ts';
@@ -68,21 +72,41 @@ export class MemoryServer {
   }
 }
 
-/** A remote tier on the memory server: the real tier's own code on connections whose every moment can be scheduled. */
+/** The two connections of a tier or a store, every moment of which can be scheduled. */
+export interface MemoryLines {
+  readonly commands: MemoryConnection;
+  readonly bus: MemoryConnection;
+}
+
+/** A remote tier on the memory server: the real tier's own code. */
 export function createMemoryTier(
   server: MemoryServer,
   options: Omit<RedisTierOptions, 'url' | 'connect'> = {},
-): { readonly tier: RemoteTier; readonly commands: MemoryConnection; readonly bus: MemoryConnection } {
+): MemoryLines & { readonly tier: RemoteTier } {
+  const { made, lines } = connecting(server, (connect) => createRedisTier({ ...options, url: 'redis://memory', connect }));
+  return { tier: made, ...lines };
+}
+
+/** A store that follows a log, on the memory server: the real store's own code. */
+export function createMemoryLogStore(
+  server: MemoryServer,
+  options: Omit<RedisOptions, 'url' | 'connect'>,
+  tags: LogTags,
+): MemoryLines & { readonly store: LogStore } {
+  const { made, lines } = connecting(server, (connect) => createRedisLogStore({ ...options, url: 'redis://memory', connect }, tags));
+  return { store: made, ...lines };
+}
+
+function connecting<T>(
+  server: MemoryServer,
+  make: (connect: NonNullable<RedisOptions['connect']>) => T,
+): { readonly made: T; readonly lines: MemoryLines } {
   const opened: MemoryConnection[] = [];
-  const tier = createRedisTier({
-    ...options,
-    url: 'redis://memory',
-    connect: ({ name }) => {
-      const connection = server.connect(name);
-      opened.push(connection);
-      return connection as unknown as Redis;
-    },
+  const made = make(({ name }) => {
+    const connection = server.connect(name);
+    opened.push(connection);
+    return connection as unknown as Redis;
   });
   const [commands, bus] = opened as [MemoryConnection, MemoryConnection];
-  return { tier, commands, bus };
+  return { made, lines: { commands, bus } };
 }

@@ -9,7 +9,7 @@ local number = tonumber(ARGV[2])
 local kind = redis.call('TYPE', KEYS[1]).ok
 local fence = false
 if kind == 'hash' and redis.call('HGET', KEYS[1], 'e') == ARGV[1] then
-  fence = tonumber(redis.call('HGET', KEYS[1], 'f') or '')
+  fence = tonumber(string.match(redis.call('HGET', KEYS[1], 'f') or '', '^%d+$') or '')
 end
 if not fence then
   redis.call('UNLINK', KEYS[1])

@@ -4,7 +4,7 @@
 -- Returns {base, fence, bucket, number, bucket, number...}
 local fence = false
 if redis.call('TYPE', KEYS[1]).ok == 'hash' and redis.call('HGET', KEYS[1], 'e') == ARGV[1] then
-  fence = redis.call('HGET', KEYS[1], 'f')
+  fence = string.match(redis.call('HGET', KEYS[1], 'f') or '', '^%d+$')
 end
 if not fence or fence == ARGV[3] then
   redis.call('UNLINK', KEYS[1])

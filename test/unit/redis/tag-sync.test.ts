@@ -2,17 +2,7 @@ import { expect, it } from 'vitest';
 import { tagBuckets } from '../../../src/cache/tags.ts';
 import { MemoryServer, createMemoryTier } from '../../support/memory-remote.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import type { MemoryConnection } from '../../support/memory-connection.ts';
-
-/** Lets everything happen on these lines until nothing is left. */
-async function flow(clock: FakeClock, ...lines: MemoryConnection[]): Promise<void> {
-  for (;;) {
-    await clock.settle();
-    const line = lines.find((one) => one.can('connect') || one.can('arrive') || one.can('deliver'));
-    if (line === undefined) return;
-    for (const moment of ['connect', 'arrive', 'deliver'] as const) line.step(moment);
-  }
-}
+import { flow } from './flow.ts';
 
 it('a tag that is invalidated while the table is being read counts, though the reply is older than its message', async () => {
   const clock = new FakeClock();
