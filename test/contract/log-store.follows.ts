@@ -1,0 +1,84 @@
+import { expect } from 'vitest';
+import type { LogEntry } from '../../src/cache/change-log.ts';
+import { encodeEntry } from '../../src/cache/entry.ts';
+import type { LogStore } from '../../src/cache/log-store.ts';
+import { LogTags } from '../../src/cache/log-tags.ts';
+import type { RemoteWorld, StoreOptions } from './remote-tier.world.ts';
+
+export const EPOCH = 'e1';
+export const KEY = 'f:{1}';
+/** Where the contract's stores keep the log. */
+export const TABLE = 'forebay:log';
+
+export type Told = { epoch: string; entry: LogEntry } | 'gap' | 'behind' | 'wake' | 'up';
+
+/** A store with the place in the log of the process that uses it, and what it told. */
+export interface Follows {
+  readonly store: LogStore;
+  readonly tags: LogTags;
+  /** Where this process is; the tests move it. */
+  position: { epoch: string; number: number };
+  readonly told: Told[];
+}
+
+/** A process that begins to follow the log at `number`. */
+export async function follow(world: RemoteWorld, number: number, options: StoreOptions & { epoch?: string } = {}): Promise<Follows> {
+  const { epoch = EPOCH, ...storeOptions } = options;
+  const tags = new LogTags();
+  tags.begin(epoch, number);
+  const store = await world.openStore(tags, storeOptions);
+  const process: Follows = { store, tags, position: { epoch, number }, told: [] };
+  store.listen(
+    {
+      onEntry: (from, entry) => process.told.push({ epoch: from, entry }),
+      onGap: () => process.told.push('gap'),
+      onBehind: () => process.told.push('behind'),
+      onWake: () => process.told.push('wake'),
+      onUp: () => process.told.push('up'),
+    },
+    () => process.position,
+  );
+  return process;
+}
+
+export const soon = (): number => performance.now() + 2000;
+
+export function logEntry(number: number, more: Partial<LogEntry> = {}): LogEntry {
+  return { number, keys: [], buckets: [], all: false, purge: false, ...more };
+}
+
+export async function apply({ store }: Follows, ...entries: readonly LogEntry[]): Promise<void> {
+  for (const entry of entries) expect(await store.apply(EPOCH, entry, soon())).toEqual({ outcome: 'applied' });
+}
+
+/** A value that was loaded when its loader had followed the log up to `stamp`. */
+export function loaded(body: string, stamp: number, { buckets = [] as readonly number[], epoch = EPOCH } = {}) {
+  const json = Buffer.from(body);
+  const entry = encodeEntry({ absent: false, version: 1, ttlMs: 60_000, point: { generation: epoch, stamp }, buckets, json });
+  return { entry, expireMs: 60_000, loadedAgoMs: 0 };
+}
+
+export const lease = (more: Partial<{ leaseMs: number; replace: boolean; deadline: number }> = {}) => ({
+  leaseMs: 5000,
+  replace: false,
+  deadline: soon(),
+  ...more,
+});
+
+export async function fill({ store }: Follows, payload: ReturnType<typeof loaded>, key = KEY): Promise<void> {
+  expect(await store.acquire(key, 'loader', lease({ replace: true }))).toEqual({ outcome: 'granted' });
+  expect(await store.fill(key, 'loader', payload)).toBe('stored');
+}
+
+/** The body of the value, `null` for a miss, or why the store does not say. */
+export async function bodyOf({ store }: Follows, key = KEY): Promise<string | null> {
+  const read = await store.read(key, soon());
+  if (read.outcome === 'unavailable') return read.reason;
+  return read.outcome === 'miss' ? null : (read.bytes.toString().split('\n')[1] ?? '');
+}
+
+export async function elapsed(work: Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await work;
+  return performance.now() - from;
+}
