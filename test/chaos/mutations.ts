@@ -25,22 +25,64 @@ export const mutations: readonly Mutation[] = [
     edits: [{ file: 'redis/scripts/fill.lua', find: "if redis.call('GET', KEYS[2]) ~= ARGV[1] then\n  return 0\nend\n", put: '' }],
   },
   {
-    name: 'no-gap',
-    without: 'entries from before a lost bus connection are kept when it is back',
-    caughtBy: ['bus-closed'],
-    edits: [{ file: 'redis/bus.ts', find: '    this.#o.onGap();\n    void this.#echo();', put: '    void this.#echo();' }],
-  },
-  {
     name: 'no-as-of',
     without: 'entries are served however old their proof is',
-    caughtBy: ['bus-half-open', 'bus-closed'],
+    caughtBy: ['cut-off-from-postgres', 'frozen-process'],
     edits: [{ file: 'cache/read-path.ts', find: "> maxStalenessMs) return 'unproven'", put: "> Number.MAX_VALUE) return 'unproven'" }],
   },
   {
-    name: 'no-echo',
-    without: 'a bus counts as heard though nothing came back on it',
-    caughtBy: ['bus-half-open'],
-    edits: [{ file: 'redis/bus.ts', find: '      await this.#o.client.ping();\n', put: '' }],
+    name: 'no-catch-up',
+    without: 'what the bus did not bring is not read from the log',
+    caughtBy: ['bus-half-open', 'bus-closed'],
+    edits: [{ file: 'cache/follower.ts', find: '    if (this.#number < state.last) await this.#readLog(state.last);\n', put: '' }],
+  },
+  {
+    name: 'no-fence',
+    without: 'a Redis that lags behind this process is believed',
+    caughtBy: ['failover', 'old-backup'],
+    edits: [{ file: 'redis/log-store.ts', find: 'if (opened.fence < need.number) {', put: 'if (opened.fence < 0) {' }],
+  },
+  {
+    name: 'no-compare-and-set',
+    without: 'an entry is applied to Redis though those before it are missing there',
+    caughtBy: ['failover', 'old-backup'],
+    edits: [
+      {
+        file: 'redis/scripts/apply-entry.lua',
+        find: "elseif fence < number - 1 then\n  return { 'behind', string.format('%.0f', fence) }\n",
+        put: '',
+      },
+    ],
+  },
+  {
+    name: 'no-base',
+    without: 'values of before the table of tag stamps was made anew count',
+    caughtBy: ['tag-stamps-lost'],
+    edits: [{ file: 'redis/log-store.ts', find: ' && entry.point.stamp >= opened.base', put: '' }],
+  },
+  {
+    name: 'no-trigger',
+    without: 'a change is not noted in the transaction that makes it',
+    caughtBy: ['psql', 'calm'],
+    edits: [
+      {
+        file: 'postgres/sql/0002-change-log.sql',
+        find: 'create trigger file_info_updated after update on forebay.file_info referencing new table as changed\n  for each statement execute',
+        put: 'create trigger file_info_updated after update on forebay.file_info referencing new table as changed\n  for each statement when (false) execute',
+      },
+    ],
+  },
+  {
+    name: 'no-commit-order',
+    without: 'the log begins its look where it was, though a transaction that was open then may commit later',
+    caughtBy: ['commits-out-of-order'],
+    edits: [
+      {
+        file: 'postgres/sql/0002-change-log.sql',
+        find: '      s.floor_xip := array (select pg_snapshot_xip(seen));\n',
+        put: "      s.floor_xip := '{}';\n",
+      },
+    ],
   },
 ];
 

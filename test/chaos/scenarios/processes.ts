@@ -2,7 +2,7 @@ import type { Scenario, World } from '../scenario.ts';
 
 const CUT_MS = 3000;
 /** Where a relay can be killed. */
-const RELAY_STEPS = ['locked', 'claimed', 'applied', 'noted', 'committed'] as const;
+const RELAY_STEPS = ['asked', 'numbered', 'applied', 'heard'] as const;
 const STEP_MS = 3000;
 
 async function cutOffFromRedis({ processes, chance, pause }: World, among: readonly number[]): Promise<void> {

@@ -36,6 +36,18 @@ export const redisScenarios: readonly Scenario[] = [
     },
   },
   {
+    name: 'tag-stamps-lost',
+    claim: 'the table of tag stamps may vanish while tags are invalidated',
+    slowLoadMs: 400,
+    load: { style: 'tags', writesPerSecond: 10 },
+    fault: async ({ redis, chance, pause }) => {
+      for (let i = 0; i < 10; i += 1) {
+        await redis.ask(async (client) => client.unlink('forebay:log'));
+        await pause(chance.between(100, 500));
+      }
+    },
+  },
+  {
     name: 'failover',
     claim: 'a replica that takes over without the last writes brings no old value back',
     prepare: async ({ redis }) => redis.addReplica(),
