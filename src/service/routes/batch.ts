@@ -3,9 +3,10 @@ import type { ForebayError } from '../../core/errors.ts';
 import type { Files } from '../../files/files.ts';
 import type { FileInfo } from '../../files/records.ts';
 import { cacheStatusOfMany } from '../cache-status.ts';
+import { namedAsHeader, readLimitsOf, refuseMinVersion } from '../read-limits.ts';
 import { sendJson } from './answers.ts';
 import type { App } from './app-type.ts';
-import { batchAnswer, batchBody, json, MAX_BATCH, noQuery, problems, READ_PROBLEMS } from './schemas.ts';
+import { batchAnswer, batchBody, batchHeaders, json, MAX_BATCH, noQuery, problems, READ_PROBLEMS } from './schemas.ts';
 
 const COMMA = Buffer.from(',');
 
@@ -49,6 +50,7 @@ export function batchRoute(app: App, files: Files): void {
       summary: `Reads up to ${MAX_BATCH} records at once.`,
       tags: ['files'],
       querystring: noQuery,
+      headers: batchHeaders,
       body: batchBody,
       response: {
         200: json('An item for each id, in the order asked.', batchAnswer),
@@ -58,7 +60,11 @@ export function batchRoute(app: App, files: Files): void {
     handler: async (request, reply) => {
       const { ids } = request.body;
       const distinct = [...new Set(ids)];
-      const lookups = await files.lookupMany(distinct, { signal: request.waiting });
+      refuseMinVersion(request.headers);
+      const options = { ...readLimitsOf(request.headers), signal: request.waiting };
+      const lookups = await files.lookupMany(distinct, options).catch((error: unknown) => {
+        throw namedAsHeader(error);
+      });
       reply.header('cache-status', cacheStatusOfMany(lookups));
       const error = commonError(lookups);
       if (error !== undefined) throw error;

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { fileInfoSchema, fileMetaSchema } from '../../files/records.ts';
 import type { FileReads, Files } from '../../files/files.ts';
+import { namedAsHeader, readLimitsOf } from '../read-limits.ts';
 import { sendLookup } from './answers.ts';
 import type { App } from './app-type.ts';
-import { idParams, json, noQuery, problems, READ_PROBLEMS } from './schemas.ts';
+import { idParams, json, limitHeaders, noQuery, problems, READ_PROBLEMS } from './schemas.ts';
 
 const DESCRIPTION = 'The ETag is the version; Cache-Status (RFC 9211) tells which tier answered.';
 
@@ -19,6 +20,7 @@ function readRoute(app: App, url: string, name: string, reads: FileReads<unknown
         tags: ['files'],
         params: idParams,
         querystring: noQuery,
+        headers: limitHeaders,
         response: {
           200: method === 'GET' ? json('The record.', response) : z.undefined().describe('There is such a file.'),
           304: z.undefined().describe('The version is one that If-None-Match names.'),
@@ -27,7 +29,11 @@ function readRoute(app: App, url: string, name: string, reads: FileReads<unknown
       },
       handler: async (request, reply) => {
         const { id } = request.params;
-        return sendLookup(request, reply, id, await reads.lookup(id, { signal: request.waiting }));
+        const options = { ...readLimitsOf(request.headers), signal: request.waiting };
+        const lookup = await reads.lookup(id, options).catch((error: unknown) => {
+          throw namedAsHeader(error);
+        });
+        return sendLookup(request, reply, id, lookup);
       },
     });
   }

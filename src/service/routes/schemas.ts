@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fileInfoSchema, tagSchema } from '../../files/records.ts';
 import { problemSchema } from '../problem.ts';
+import { LIMIT_HEADERS } from '../read-limits.ts';
 
 /** Ids of one batch at most. */
 export const MAX_BATCH = 1000;
@@ -12,6 +13,27 @@ export const tagParams = z.strictObject({ tag: tagSchema });
 
 /** For routes that take no query: a parameter that is not understood is an error, not a no-op. */
 export const noQuery = z.strictObject({});
+
+const { maxStalenessMs, minVersion } = LIMIT_HEADERS;
+const maxStaleness = z
+  .number()
+  .min(0)
+  .optional()
+  .describe(
+    'This answer is staler than the database by at most so many milliseconds; from 0, which asks the database, to the bound of the service.',
+  );
+
+/** The headers that reads take. The server gives names in lower case, so these only describe; `readLimitsOf` checks. */
+export const limitHeaders = z.looseObject({
+  [maxStalenessMs.name]: maxStaleness,
+  [minVersion.name]: z
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('The answer has this version or a newer one, or the database was asked after this request and has no newer.'),
+});
+export const batchHeaders = z.looseObject({ [maxStalenessMs.name]: maxStaleness });
 
 export const batchBody = z.strictObject({
   ids: z.array(fileIdSchema).min(1).max(MAX_BATCH).describe('Ids to read, in the order wanted; the same one may come twice.'),
@@ -93,7 +115,7 @@ export const json = <T extends z.ZodType>(description: string, schema: T) => ({
 });
 
 export const READ_PROBLEMS = {
-  400: 'A bad id or an unknown query parameter.',
+  400: 'A bad id, a bad header or an unknown query parameter.',
   502: 'The record could not be loaded.',
   503: 'The database does not answer, or too many loads wait for it; see Retry-After.',
   504: 'The database did not answer in time.',

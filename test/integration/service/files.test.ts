@@ -64,6 +64,7 @@ describe('reading a file', () => {
       [{ outcome: 'hit', tier: 'remote', ttlLeftMs: 5000 }, 'forebay-redis; hit; ttl=5'],
       [{ outcome: 'loaded', joined: true, stored: true }, 'forebay; fwd=miss; stored; collapsed'],
       [{ outcome: 'stale', tier: 'local', ttlLeftMs: -2001 }, 'forebay-local; hit; ttl=-3'],
+      [{ outcome: 'stale', tier: 'remote', ttlLeftMs: 5000, ifError: true }, 'forebay-redis; hit; ttl=-1; detail=stale-if-error'],
     ] as const;
     for (const [order, expected] of statuses) {
       h.forebay.answerWith = order;
@@ -109,6 +110,50 @@ describe('reading a file', () => {
     expect(head.headers.get('etag')).toBe(etag(version));
     expect((await h.call(`/v1/files/${ABSENT_ID}`, { method: 'HEAD' })).status).toBe(404);
     expect((await h.call(`/v1/files/${ID}`, { method: 'HEAD', headers: { 'if-none-match': '*' } })).status).toBe(304);
+  });
+
+  describe.each([
+    ['GET', `/v1/files/${ID}`],
+    ['HEAD', `/v1/files/${ID}`],
+    ['GET', `/v1/files/${ID}/meta`],
+    ['HEAD', `/v1/files/${ID}/meta`],
+  ])('with limits of its own: %s %s', (method, path) => {
+    it('hands them to the engine', async () => {
+      await create();
+      const read = async (headers: Record<string, string>): Promise<object> => {
+        expect((await h.call(path, { method, headers })).status).toBe(200);
+        const { signal: _, ...limits } = h.forebay.lastRead;
+        return limits;
+      };
+      expect(await read({})).toEqual({});
+      expect(await read({ 'Forebay-Max-Staleness': '0' })).toEqual({ maxStalenessMs: 0 });
+      expect(await read({ 'forebay-max-staleness': '250.5', 'forebay-min-version': '17' })).toEqual({
+        maxStalenessMs: 250.5,
+        minVersion: 17,
+      });
+    });
+
+    it('keeps the other headers: conditions still count', async () => {
+      await create();
+      const headers = { 'forebay-max-staleness': '0', 'if-none-match': '*' };
+      expect((await h.call(path, { method, headers })).status).toBe(304);
+    });
+
+    it.each([
+      ['Forebay-Max-Staleness', '-1'],
+      ['Forebay-Max-Staleness', '1e3'],
+      ['Forebay-Max-Staleness', '1, 2'],
+      ['Forebay-Max-Staleness', ''],
+      ['Forebay-Max-Staleness', '1001'],
+      ['Forebay-Min-Version', '1.5'],
+      ['Forebay-Min-Version', '"17"'],
+      ['Forebay-Min-Version', '9007199254740992'],
+    ])('refuses %s: %s, naming the header', async (name, value) => {
+      await create();
+      const response = await h.call(path, { method, headers: { [name]: value } });
+      expect(response.status).toBe(400);
+      if (method === 'GET') expect(await problemOf(response)).toMatchObject({ code: 'INPUT_INVALID', errors: [{ field: name }] });
+    });
   });
 });
 
@@ -237,6 +282,25 @@ describe('batch-get', () => {
     ] as const) {
       expect(await problemOf(await batch(wrong))).toMatchObject({ status: 400, errors: [{ field }] });
     }
+  });
+});
+
+describe('batch-get with limits of its own', () => {
+  const read = (headers: Record<string, string>) => h.call('/v1/files/batch-get', { method: 'POST', json: { ids: [ID] }, headers });
+
+  it('hands its staleness to the engine', async () => {
+    await create();
+    expect((await read({ 'forebay-max-staleness': '5' })).status).toBe(200);
+    expect(h.forebay.lastRead).toMatchObject({ maxStalenessMs: 5 });
+  });
+
+  it.each([
+    ['Forebay-Max-Staleness', 'soon'],
+    ['Forebay-Max-Staleness', '1001'],
+    ['Forebay-Min-Version', '1'],
+    ['Forebay-Min-Version', 'x'],
+  ])('refuses %s: %s, naming the header', async (name, value) => {
+    expect(await problemOf(await read({ [name]: value }))).toMatchObject({ status: 400, code: 'INPUT_INVALID', errors: [{ field: name }] });
   });
 });
 

@@ -4,6 +4,7 @@ import { ABSENT_ID, ID, NEW_FILE, startHarness, type Harness } from './harness.t
 
 interface Operation {
   readonly operationId: string;
+  readonly parameters?: readonly { readonly in: string; readonly name: string }[];
   readonly responses: Readonly<Record<string, { description: string; content?: Record<string, { schema: object }> }>>;
 }
 interface Document {
@@ -80,11 +81,24 @@ describe('/openapi.json', () => {
     expect(Object.keys(document.components.schemas).toSorted()).toEqual(['FileInfo', 'FileMeta', 'Problem']);
   });
 
+  it('describes the headers that reads take', () => {
+    const headersOf = (name: string): unknown[] =>
+      (operations().find(([one]) => one === name)?.[1].parameters ?? []).filter((parameter) => parameter.in === 'header');
+    const staleness = { name: 'Forebay-Max-Staleness', required: false, schema: { type: 'number', minimum: 0 } };
+    const version = { name: 'Forebay-Min-Version', required: false, schema: { type: 'integer', minimum: 0 } };
+    for (const method of ['GET', 'HEAD'])
+      for (const path of ['/v1/files/{id}', '/v1/files/{id}/meta'])
+        expect(headersOf(`${method} ${path}`)).toMatchObject([staleness, version]);
+    expect(headersOf('POST /v1/files/batch-get')).toMatchObject([staleness]);
+    expect(headersOf('PATCH /v1/files/{id}')).toEqual([]);
+  });
+
   const samples: [string, string, { method?: string; json?: unknown; headers?: Record<string, string> }][] = [
     ['GET /v1/files/{id}', `/v1/files/${ID}`, {}],
     ['GET /v1/files/{id}', `/v1/files/${ABSENT_ID}`, {}],
     ['GET /v1/files/{id}', '/v1/files/x', {}],
     ['GET /v1/files/{id}', `/v1/files/${ID}`, { headers: { 'if-none-match': '*' } }],
+    ['GET /v1/files/{id}', `/v1/files/${ID}`, { headers: { 'forebay-max-staleness': '-1' } }],
     ['HEAD /v1/files/{id}', `/v1/files/${ID}`, { method: 'HEAD' }],
     ['GET /v1/files/{id}/meta', `/v1/files/${ID}/meta`, {}],
     ['POST /v1/files', '/v1/files', { method: 'POST', json: { ...NEW_FILE, id: '018f4e9a-1b2c-7d3e-8f40-aaaaaaaaaaaa' } }],

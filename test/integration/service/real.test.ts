@@ -42,6 +42,24 @@ describe('the service on the real engine, database and Redis', () => {
     expect(await problemOf(late)).toMatchObject({ status: 412, code: 'VERSION_MISMATCH' });
   });
 
+  it('asks the database when a client wants no staleness, and serves who knows a version that one from memory', async () => {
+    const path = `/v1/files/${ID}`;
+    await call(path);
+    const fresh = await call(path, { headers: { 'Forebay-Max-Staleness': '0' } });
+    expect([fresh.status, fresh.headers.get('cache-status')]).toEqual([200, expect.stringMatching(/^forebay; fwd=miss/)]);
+    const version = Number(fresh.headers.get('etag')?.slice(1, -1));
+    const known = await call(path, { headers: { 'Forebay-Min-Version': String(version) } });
+    expect(known.headers.get('cache-status')).toMatch(/^forebay-local; hit/);
+    const newer = await call(path, { headers: { 'Forebay-Min-Version': String(version + 1) } });
+    expect([newer.status, newer.headers.get('etag'), newer.headers.get('cache-status')]).toEqual([
+      200,
+      `"${version}"`,
+      expect.stringMatching(/^forebay; fwd=miss/),
+    ]);
+    const wide = await call(path, { headers: { 'Forebay-Max-Staleness': '1001' } });
+    expect(await problemOf(wide)).toMatchObject({ status: 400, errors: [{ field: 'Forebay-Max-Staleness' }] });
+  });
+
   it('knows attributes that were never put as version 0', async () => {
     const path = `/v1/files/${ID}/meta`;
     const before = await call(path);
