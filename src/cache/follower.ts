@@ -122,7 +122,8 @@ class LogFollower implements Follower {
       this.#onStep('applied');
       this.#hear(entry, 'heardByRelay');
     };
-    return new Relay({ log: this.#log, store, clock: this.#clock, applyMs: Math.min(APPLY_MS, this.#askMs / 2), onApplied });
+    const applyMs = Math.min(APPLY_MS, this.#askMs / 2);
+    return new Relay({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, onApplied });
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {

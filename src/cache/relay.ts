@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { ForebayError } from '../core/errors.ts';
 import type { ChangeLog, LogEntry } from './change-log.ts';
 import type { LogStore } from './log-store.ts';
 
@@ -8,6 +9,8 @@ export interface RelayOptions {
   readonly clock: Clock;
   /** Longest wait for the store to apply one entry, in ms; past it the store counts as away until it was asked again. */
   readonly applyMs: number;
+  /** Longest wait for the log to be read, in ms. */
+  readonly readMs: number;
   /** The store has applied this entry, by our hand or another relay's. */
   onApplied(entry: LogEntry): void;
 }
@@ -17,17 +20,25 @@ const MAX_RECENT = 64;
 /** Tries in which another relay was found at work on the same entries. */
 const MAX_ROUNDS = 20;
 
+/** Where the store is in one history of the log. */
+interface Course {
+  /** What was numbered here and is not known to be applied. */
+  readonly recent: Map<number, LogEntry>;
+  target: number;
+  fence: number | null;
+  running: Promise<void> | null;
+  /** It was asked, and did not answer. */
+  failing: boolean;
+}
+
 /**
  * Keeps the store level with the log: applies what it lacks, in order. Several relays may do so at once: an entry is applied only if it is the next, so whoever is first applies it, and the others see that it was.
  * Whatever the store lost (a failover, an old backup, all of it) shows in its fence, and is applied again from the log; what the log does not keep any more makes the store start anew.
  */
 export class Relay {
   readonly #o: RelayOptions;
-  readonly #recent = new Map<number, LogEntry>();
-  #target = 0;
-  #fence: number | null = null;
-  #running: Promise<void> | null = null;
-  #failing = false;
+  /** Another one with each history: a run that is still under way in the one before says nothing of this one. */
+  #course: Course = newCourse();
   readonly counts = { applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
 
   constructor(options: RelayOptions) {
@@ -36,120 +47,137 @@ export class Relay {
 
   /** The fence as it was last heard of; `null` while nobody knows. */
   get fence(): number | null {
-    return this.#fence;
+    return this.#course.fence;
   }
 
-  /** Nothing is known of the store any more: another history, or another server. */
+  /** Nothing is known of the store any more: another history. */
   forget(): void {
-    this.#recent.clear();
-    this.#target = 0;
-    this.#fence = null;
+    this.#course = newCourse();
   }
 
   /** Brings the store to `target`. `entry`: what was numbered just now. Resolves to whether the store is there; at once to `false` while it is known to be away. */
   async level(epoch: string, target: number, entry: LogEntry | null): Promise<boolean> {
-    if (entry !== null) this.#remember(entry);
+    const course = this.#course;
+    if (entry !== null) remember(course, entry);
     // Without anything to apply, only the store itself can tell whether it has lost what was applied.
-    else if (this.#running === null) this.#fence = null;
-    this.#target = Math.max(this.#target, target);
+    else if (course.running === null) course.fence = null;
+    course.target = Math.max(course.target, target);
     for (;;) {
       if (this.#o.store.state() === 'down') return false;
-      const wasRunning = this.#running !== null;
-      this.#running ??= this.#run(epoch).finally(() => {
-        this.#running = null;
+      const wasRunning = course.running !== null;
+      course.running ??= this.#run(epoch, course).finally(() => {
+        course.running = null;
       });
       // It did not answer the last time: whoever waits for a write is not kept waiting while it is asked again.
-      if (this.#failing && wasRunning) return false;
-      await this.#running;
-      if (this.#fence !== null && this.#fence >= target) return true;
-      if (this.#fence === null) return false;
+      if (course.failing && wasRunning) return false;
+      await course.running;
+      if (this.#course !== course || course.fence === null) return false;
+      if (course.fence >= target) return true;
     }
   }
 
-  #remember(entry: LogEntry): void {
-    this.#recent.set(entry.number, entry);
-    const [oldest] = this.#recent.keys();
-    if (this.#recent.size > MAX_RECENT && oldest !== undefined) this.#recent.delete(oldest);
-  }
-
-  async #run(epoch: string): Promise<void> {
+  async #run(epoch: string, course: Course): Promise<void> {
     let done = false;
     try {
-      done = await this.#work(epoch);
+      done = await this.#work(epoch, course);
     } catch {
       // The log could not be read: the source is away.
     }
     // A store that is disconnected says so by itself when it is asked again.
-    this.#failing = !done && this.#o.store.state() === 'up';
+    course.failing = !done && this.#o.store.state() === 'up';
     if (!done) {
-      this.#fence = null;
+      course.fence = null;
       this.counts.failed += 1;
     }
   }
 
-  async #work(epoch: string): Promise<boolean> {
+  async #work(epoch: string, course: Course): Promise<boolean> {
     const { store } = this.#o;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      if (store.state() === 'down') return false;
-      if (this.#fence === null) {
+      if (store.state() === 'down' || this.#course !== course) return false;
+      if (course.fence === null) {
         const found = await store.fence(epoch, this.#deadline());
         if (found === null) return false;
         if (found === 'none') {
-          if (!(await this.#restart(epoch, found))) return false;
-        } else this.#fence = found;
+          if (!(await this.#restart(epoch, course, found))) return false;
+        } else course.fence = found;
       }
-      while (this.#fence !== null && this.#fence < this.#target) {
-        const progress = await this.#applyNext(epoch, this.#fence);
+      while (course.fence !== null && course.fence < course.target) {
+        const progress = await this.#applyNext(epoch, course, course.fence);
         if (progress === 'failed') return false;
         if (progress === 'retry') break;
       }
-      if (this.#fence !== null && this.#fence >= this.#target) return true;
+      if (course.fence !== null && course.fence >= course.target) return true;
     }
     return false;
   }
 
-  async #applyNext(epoch: string, fence: number): Promise<'applied' | 'retry' | 'failed'> {
-    const { log, store } = this.#o;
-    const recent = this.#recent.get(fence + 1);
-    const entries = recent === undefined ? await log.read(fence) : [recent];
-    if (entries[0]?.number !== fence + 1) return (await this.#restart(epoch, fence)) ? 'retry' : 'failed';
+  async #applyNext(epoch: string, course: Course, fence: number): Promise<'applied' | 'retry' | 'failed'> {
+    const recent = course.recent.get(fence + 1);
+    const entries = recent === undefined ? await this.#read(fence) : [recent];
+    if (entries[0]?.number !== fence + 1) return (await this.#restart(epoch, course, fence)) ? 'retry' : 'failed';
     for (const entry of entries) {
-      const reply = await store.apply(epoch, entry, this.#deadline());
+      const reply = await this.#o.store.apply(epoch, entry, this.#deadline());
+      // An entry of this number may be another one in the history that has begun meanwhile.
+      if (this.#course !== course) return 'failed';
       switch (reply.outcome) {
         case 'applied':
           this.counts.applied += 1;
-          this.#fence = entry.number;
+          course.fence = entry.number;
           break;
         case 'ahead':
           this.counts.ahead += 1;
-          this.#fence = reply.fence;
+          course.fence = reply.fence;
           break;
         case 'behind':
           // 1. Relay A numbers 11, relay B numbers 12. 2. B comes first and is told that 11 is missing. 3. Either of them applies both.
           this.counts.behind += 1;
-          this.#fence = reply.fence;
+          course.fence = reply.fence;
           return 'retry';
         case 'unavailable':
           return 'failed';
         default:
           return reply satisfies never;
       }
-      this.#recent.delete(entry.number);
+      course.recent.delete(entry.number);
       this.#o.onApplied(entry);
     }
     return 'applied';
   }
 
+  /** A question to the log that nobody answers must not keep the store from being levelled once somebody does. */
+  async #read(after: number): Promise<readonly LogEntry[]> {
+    const { log, clock, readMs } = this.#o;
+    const controller = new AbortController();
+    const timer = clock.schedule(readMs, () => {
+      controller.abort(new ForebayError('DATABASE_UNAVAILABLE', `the log of changes was not answered within ${readMs} ms`));
+    });
+    try {
+      return await log.read(after, { signal: controller.signal });
+    } finally {
+      timer.cancel();
+    }
+  }
+
   /** All entries up to the target were committed before now: what is loaded from now on contains them, and nothing that was stored before counts. */
-  async #restart(epoch: string, seen: number | 'none'): Promise<boolean> {
-    const target = this.#target;
-    if (!(await this.#o.store.restart(epoch, target, seen, this.#deadline()))) return false;
+  async #restart(epoch: string, course: Course, seen: number | 'none'): Promise<boolean> {
+    if (!(await this.#o.store.restart(epoch, course.target, seen, this.#deadline()))) return false;
     this.counts.restarts += 1;
-    this.#fence = null;
+    course.fence = null;
     return true;
   }
 
   #deadline(): number {
     return this.#o.clock.now() + this.#o.applyMs;
   }
+}
+
+function newCourse(): Course {
+  return { recent: new Map(), target: 0, fence: null, running: null, failing: false };
+}
+
+function remember({ recent }: Course, entry: LogEntry): void {
+  recent.set(entry.number, entry);
+  const [oldest] = recent.keys();
+  if (recent.size > MAX_RECENT && oldest !== undefined) recent.delete(oldest);
 }
