@@ -55,10 +55,8 @@ export function asDatabaseError(thrown: unknown, description: string): unknown {
 }
 
 /** For a transaction whose `work` went on after a statement had failed. */
-export function ignoredFailure(cause?: unknown): ForebayError {
-  return new ForebayError('STATEMENT_REFUSED', 'the transaction was rolled back: a statement in it failed, and its error was ignored', {
-    cause,
-  });
+export function ignoredFailure(): ForebayError {
+  return new ForebayError('STATEMENT_REFUSED', 'the transaction was rolled back: a statement in it failed, and its error was ignored');
 }
 
 export function closedError(description: string): ForebayError {

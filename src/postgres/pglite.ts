@@ -6,7 +6,7 @@ import { toForebayError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { abortable } from './abortable.ts';
 import type { Database, PoolStats, QueryCall, Queryable, ResolvedDatabaseOptions } from './database.ts';
-import { asDatabaseError, closedError, ignoredFailure } from './failures.ts';
+import { asDatabaseError, closedError } from './failures.ts';
 import { maintain } from './pglite-upkeep.ts';
 import { INT8, TIMESTAMPTZ, isoTimestamp, safeInteger } from './values.ts';
 
@@ -59,10 +59,7 @@ class PgliteDatabase implements Database {
     return this.#run(() =>
       this.#lite.transaction(async (tx) => {
         call?.signal?.throwIfAborted();
-        const result = await work(inside(tx));
-        // PGlite does not tell that it rolled back instead of committing, which it does after a failed statement. Any other statement tells.
-        await tx.query('select').catch((thrown: unknown) => Promise.reject(ignoredFailure(thrown)));
-        return result;
+        return work(inside(tx));
       }),
     );
   }
