@@ -13,9 +13,9 @@ const SOURCE_AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['LOAD_FAILED', '
 /** What may be served when the source is slow, or has failed: an entry that was at hand when it was asked. */
 export class Fallbacks<K, V> {
   readonly #o: ResolvedOptions<K, V>;
-  readonly #judge: (entry: LocalEntry<V>, now: number) => Verdict;
+  readonly #judge: (entry: LocalEntry<V>, now: number, proven: number) => Verdict;
 
-  constructor(options: ResolvedOptions<K, V>, judge: (entry: LocalEntry<V>, now: number) => Verdict) {
+  constructor(options: ResolvedOptions<K, V>, judge: (entry: LocalEntry<V>, now: number, proven: number) => Verdict) {
     this.#o = options;
     this.#judge = judge;
   }
@@ -38,9 +38,11 @@ export class Fallbacks<K, V> {
     const { clock, remote, staleIfErrorMs } = this.#o;
     const { entry, tier } = flight.fallback;
     const now = clock.now();
-    const asOfAgeMs = now - Math.max(entry.asOf, remote.asOf(now));
+    // 1. An entry that was not proven is at hand when the flight begins. 2. Its key is invalidated. 3. All that was committed before is proven, which says nothing good of this entry.
+    const proven = flight.tainted ? flight.asOf : remote.asOf(now);
+    const asOfAgeMs = now - Math.max(entry.asOf, proven);
     if (limits !== null && !isWithin(entry, asOfAgeMs, limits)) return null;
-    const verdict = this.#judge(entry, now);
+    const verdict = this.#judge(entry, now, proven);
     if (verdict === 'fresh' || verdict === 'stale') return staleFrom(entry, { tier, asOfAgeMs, ifError: false }, now);
     const isAway = staleIfErrorMs > 0 && failure !== null && SOURCE_AWAY.has(failure.code);
     return isAway && this.#isBearable(entry, asOfAgeMs, now) ? staleFrom(entry, { tier, asOfAgeMs, ifError: true }, now) : null;

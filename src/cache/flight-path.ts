@@ -27,7 +27,7 @@ export interface FlightParts<K, V> {
   readonly floors: Floors;
   readonly fallbacks: Fallbacks<K, V>;
   readonly closed: boolean;
-  judge(entry: LocalEntry<V>, now: number): Verdict;
+  judge(entry: LocalEntry<V>, now: number, proven: number): Verdict;
   remoteKey(text: string): string;
   /** Work that nobody waits for but who closes. */
   track(work: Promise<unknown>): void;
@@ -108,12 +108,13 @@ export class FlightPath<K, V> {
     const refusals = this.#p.counts.remoteRefusals;
     const entry = this.#p.make.fromRemote(flight.text, hash, read, flight.startedAt);
     const now = clock.now();
-    const asOf = remote.asOf(now);
+    // Of a value that an invalidation met on its way here, a proof that came later than the read says nothing.
+    const asOf = flight.tainted ? flight.asOf : remote.asOf(now);
     if (entry === null || this.#isBelowFloor(flight, entry, asOf)) {
       refusals[entry === null ? 'damaged' : 'older'] += 1;
       return null;
     }
-    const verdict = this.#p.judge(entry, now);
+    const verdict = this.#p.judge(entry, now, asOf);
     if (verdict !== 'fresh') {
       this.#p.fallbacks.offer(flight, entry, verdict);
       refusals[verdict === 'stale' ? 'expired' : verdict] += 1;

@@ -17,6 +17,8 @@ export interface Flight<K, V> {
   readonly limits: Limits | null;
   /** Monotonic ms. */
   readonly startedAt: number;
+  /** What was proven then. Of an entry that an invalidation has met since, no later proof says anything. */
+  readonly asOf: number;
   /** `TagTable.changes` when what the flight brings had not been read yet: a tag that was invalidated since may be one of the record's. */
   tagChanges: number;
   /** Aborts when all callers have left. */
@@ -61,7 +63,9 @@ export class Flights<K, V> {
   }
 
   /** Registers a new flight. One that was up for the key and may not be joined any more is barred, so that an invalidation has to taint only the newest. */
-  depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'tagChanges' | 'fallback'>): Flight<K, V> {
+  depart(
+    init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'asOf' | 'tagChanges' | 'fallback'>,
+  ): Flight<K, V> {
     const answer = Promise.withResolvers<Lookup<V>>();
     const landed = Promise.withResolvers<Lookup<V>>();
     const flight: Flight<K, V> = {

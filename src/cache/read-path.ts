@@ -55,7 +55,7 @@ export class ReadPath<K, V> {
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
     this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock);
     this.make = new EntryMaker(options);
-    this.fallbacks = new Fallbacks(options, (entry, now) => this.judge(entry, now));
+    this.fallbacks = new Fallbacks(options, (entry, now, proven) => this.judge(entry, now, proven));
     this.#path = new FlightPath(options, this, (key, error) => events.loadFailed(key, error));
   }
 
@@ -100,11 +100,11 @@ export class ReadPath<K, V> {
 
   /**
    * The serving rule. The clock is read at the moment of serving, so that a process that was frozen does not serve on an expired proof: all that was committed up to
-   * `asOf` has been heard of, by the load itself or by the bus since, and that must not be longer ago than the bound.
+   * `asOf` has been heard of, by the load itself or by the remote tier since, and that must not be longer ago than the bound.
    */
-  judge(entry: LocalEntry<V>, now: number): Verdict {
+  judge(entry: LocalEntry<V>, now: number, proven: number = this.#o.remote.asOf(now)): Verdict {
     const { remote, maxStalenessMs, graceMs } = this.#o;
-    if (now - Math.max(entry.asOf, remote.asOf(now)) > maxStalenessMs) return 'unproven';
+    if (now - Math.max(entry.asOf, proven) > maxStalenessMs) return 'unproven';
     if (!remote.tags.isGood(entry.point, entry.buckets)) return 'tag';
     if (now < entry.expiresAt) return 'fresh';
     return now < entry.expiresAt + graceMs && !entry.absent ? 'stale' : 'expired';
@@ -187,7 +187,8 @@ export class ReadPath<K, V> {
     const entry = this.values.peek(text);
     const isWorth = entry !== undefined && this.fallbacks.isWorthKeeping(entry, this.judge(entry, startedAt));
     const fallback = isWorth ? ({ entry, tier: 'local' } as const) : null;
-    const flight = this.flights.depart({ ...init, tagChanges: this.#o.remote.tags.changes, fallback });
+    const { remote } = this.#o;
+    const flight = this.flights.depart({ ...init, asOf: remote.asOf(startedAt), tagChanges: remote.tags.changes, fallback });
     const soft = this.#o.clock.schedule(this.#o.softTimeoutMs, () => {
       flight.softened = true;
       const answer = this.fallbacks.of(flight, null);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { RemoteListener } from '../../../src/cache/remote-tier.ts';
 import { ForebayError } from '../../../src/core/errors.ts';
 import type { LaggingCache } from '../../support/lagging-cache.ts';
 import { openLaggingCache } from '../../support/lagging-cache.ts';
@@ -164,5 +165,40 @@ describe('not even with staleIfErrorMs is anything served', () => {
     const opened = await openUnproven({ staleIfErrorMs: 0 });
     await opened.clock.pass(BOUND_MS + 1);
     expect(await failed(opened)).toBe('unavailable');
+  });
+});
+
+describe('of what an invalidation met, a later proof says nothing', () => {
+  const forgetA = (listener: RemoteListener): void => listener.onInvalidated(['test:{a}'], false);
+
+  test('an entry at hand that was not proven is not given at the soft timeout because something was proven since', async () => {
+    // 1. The entry's proof is too old, so a flight begins, with the entry at hand. 2. The key is invalidated. 3. All is proven again. 4. The soft timeout comes.
+    const { clock, remote, look, last, load } = openLaggingCache({ staleIfErrorMs: 60_000, softTimeoutMs: 100 });
+    remote.known = clock.now();
+    await load('a', { version: 1 });
+    await clock.pass(5000);
+    const looking = await look('a');
+    remote.tell(forgetA);
+    remote.known = null;
+    await clock.pass(100);
+    expect(looking.ended).toBe(false);
+    await last().answer({ a: { version: 2 } });
+    expect(await looking.answer).toMatchObject({ outcome: 'loaded', version: 2 });
+  });
+
+  test('a value on its way from the remote tier counts by the proof of when it was asked for', async () => {
+    const { clock, remote, look, last } = openLaggingCache();
+    remote.known = clock.now() - 5000;
+    remote.store('a', { value: { version: 1 }, version: 1 });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    remote.gate = promise;
+    const looking = await look('a');
+    remote.tell(forgetA);
+    remote.known = null;
+    resolve();
+    await clock.settle();
+    expect(looking.ended).toBe(false);
+    await last().answer({ a: { version: 2 } });
+    expect(await looking.answer).toMatchObject({ outcome: 'loaded', version: 2 });
   });
 });
