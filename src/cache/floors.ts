@@ -22,7 +22,7 @@ interface Floor {
  * 3. the local entry goes: it was evicted, its tag was invalidated, its proof is too old;
  * 4. the next read finds version 1 in the remote tier, within the bound, and must not give it.
  *
- * A floor is no longer needed once all that was committed before the source's answer is applied in the tiers. Past 10,000 keys the oldest floors go, and are counted: only then can step 4 happen.
+ * A floor is no longer needed once all that was committed up to the source's answer, at that moment of the clock too, is applied in the tiers. Past 10,000 keys the oldest floors go, and are counted: only then can step 4 happen.
  * Records without versions have no floors.
  */
 export class Floors {
@@ -57,7 +57,7 @@ export class Floors {
     { askedAt, answeredAt, asOf }: { askedAt: number; answeredAt: number; asOf: number },
   ): void {
     const version = this.after(entry);
-    if (version === 0 || asOf >= answeredAt) return;
+    if (version === 0 || asOf > answeredAt) return;
     const known = this.#floors.get(text);
     this.#floors.delete(text);
     this.#prune(asOf);
@@ -69,7 +69,7 @@ export class Floors {
   of(text: string, asOf: number): number {
     const floor = this.#floors.get(text);
     if (floor === undefined) return 0;
-    if (asOf < floor.at) return floor.version;
+    if (asOf <= floor.at) return floor.version;
     this.#floors.delete(text);
     return 0;
   }
@@ -86,7 +86,7 @@ export class Floors {
   #prune(asOf: number): void {
     let left = PRUNED_AT_ONCE;
     for (const [text, { at }] of this.#floors) {
-      const isOver = asOf >= at;
+      const isOver = asOf > at;
       if (left === 0 || (!isOver && this.#floors.size < MAX_FLOORS)) return;
       this.#floors.delete(text);
       left -= 1;

@@ -162,7 +162,9 @@ export class ReadPath<K, V> {
       const now = this.#o.clock.now();
       const { entry } = brought;
       const at = brought.from === 'source' ? begunAt : now;
-      return isWithin(entry, at - Math.max(entry.asOf, this.#o.remote.asOf(now)), limits) ? last : null;
+      // What an invalidation met on its way is not vouched for by a proof that came later.
+      const proven = flight.tainted ? flight.asOf : this.#o.remote.asOf(now);
+      return isWithin(entry, at - Math.max(entry.asOf, proven), limits) ? last : null;
     });
   }
 

@@ -97,6 +97,24 @@ describe('a read that asks for a staleness of its own', () => {
   });
 });
 
+test('a load that was joined, and that an invalidation then met, is not vouched for by what is proven later', async () => {
+  const { cache, clock, remote, look, calls } = openLaggingCache();
+  const plain = await look('a');
+  await clock.pass(19);
+  // Proven up to 1 ms ago: new enough to join.
+  remote.known = clock.now() - 1;
+  const looking = await look('a', { maxStalenessMs: 5 });
+  expect(calls).toHaveLength(1);
+  await clock.pass(5);
+  remote.tell((listener) => listener.onInvalidated(['test:{a}'], false));
+  remote.known = clock.now();
+  await calls[0]?.answer({ a: { version: 1 } });
+  expect([plain.ended, looking.ended, calls.length]).toEqual([true, false, 2]);
+  await calls[1]?.answer({ a: { version: 2 } });
+  expect(await looking.answer).toMatchObject({ version: 2 });
+  expect(cache.peek('a')).toEqual({ version: 2 });
+});
+
 describe('a read that asks for a version', () => {
   test('takes it or a newer one from any tier, and otherwise asks the source, whose answer is final', async () => {
     const { cache, remote, calls, look, load, last } = openLaggingCache();
