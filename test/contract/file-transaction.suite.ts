@@ -249,7 +249,7 @@ export function describeFileTransactions(name: string, open: () => Promise<Datab
             async (tx) => {
               await tx.update(record.id, { size: 99 });
               stop.abort(reason);
-              if (goesOn) await tx.get(record.id);
+              if (goesOn) await expect(tx.get(record.id)).rejects.toBe(reason);
             },
             { signal: stop.signal },
           );

@@ -17,8 +17,8 @@ let recorded: RecordedFiles;
 let files: RecordedFiles['files'];
 
 beforeAll(async () => {
-  // Long enough for a test to bring the deadlock about, which is looked for once.
-  server = await startPostgres({ args: ['-c', 'deadlock_timeout=2s'] });
+  // Long enough for a test to bring the deadlock about, which is looked for once; and no wait for a lock outlasts its test.
+  server = await startPostgres({ args: ['-c', 'deadlock_timeout=2s', '-c', 'lock_timeout=10s'] });
   database = await openDatabase(server.url);
   await migrate(database);
 });
@@ -56,9 +56,11 @@ async function whileOpen<T>(
     go.resolve();
     return open;
   };
-  const result = await beside(end);
-  await end();
-  return result;
+  try {
+    return await beside(end);
+  } finally {
+    await end();
+  }
 }
 
 describe('two transactions at once', () => {
