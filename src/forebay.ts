@@ -1,3 +1,4 @@
+import { Auditor } from './cache/auditor.ts';
 import type { Follower, FollowerStep } from './cache/follower-types.ts';
 import { createFollower } from './cache/follower.ts';
 import { fixedTtl } from './cache/ttl.ts';
@@ -6,10 +7,12 @@ import { ForebayError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import { createFiles } from './files/create-files.ts';
-import type { FileCacheTuning } from './files/file-caches.ts';
+import type { FileCacheTuning, FileCaches } from './files/file-caches.ts';
 import { createFileCaches } from './files/file-caches.ts';
 import type { Files } from './files/files.ts';
-import type { FileStore } from './files/store.ts';
+import type { FileId } from './files/records.ts';
+import { fileId } from './files/records.ts';
+import type { FileStore, StoreCall } from './files/store.ts';
 import { createMetrics } from './metrics/forebay-metrics.ts';
 import { createChangeLog } from './postgres/change-log.ts';
 import type { Database } from './postgres/database.ts';
@@ -99,14 +102,17 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     ...options.cache,
   });
   await caches.info.start();
+  const auditor = openAuditor(options, store, caches, maxStalenessMs, logger);
   const registry = createMetrics({
     caches: [caches.info, caches.meta],
     follower,
+    auditor,
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
+    auditor?.close();
     await Promise.all([caches.info.close(), caches.meta.close()]);
     await follower.close();
     if (owned) await database.close();
@@ -154,6 +160,34 @@ function openFollower(options: ForebayOptions, database: Database, maxStalenessM
     relay,
     maxStalenessMs,
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
+  });
+}
+
+/** `null` when none was asked for. */
+function openAuditor(
+  { auditPerSecond = 0 }: ForebayOptions,
+  store: FileStore,
+  caches: FileCaches,
+  maxStalenessMs: number,
+  logger: Logger,
+): Auditor | null {
+  if (auditPerSecond === 0) return null;
+  const versionsBy =
+    <R extends { readonly version: number }>(load: (ids: readonly FileId[], call: StoreCall) => Promise<Map<FileId, R>>) =>
+    async (keys: readonly string[], call: StoreCall): Promise<Map<string, number>> => {
+      const records = await load(keys.map(fileId), call);
+      return new Map([...records].map(([id, { version }]) => [id, version]));
+    };
+  return new Auditor({
+    targets: [
+      { cache: caches.info, versions: versionsBy((ids, call) => store.loadInfos(ids, call)) },
+      { cache: caches.meta, versions: versionsBy((ids, call) => store.loadMetas(ids, call)) },
+    ],
+    perSecond: auditPerSecond,
+    maxStalenessMs,
+    clock: systemClock,
+    onStale: (finding) =>
+      logger.error(finding, 'a cached record was older than the bound: please report this, with the log of the minutes before'),
   });
 }
 

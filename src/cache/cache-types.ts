@@ -1,3 +1,4 @@
+import type { SampledEntry } from './auditor.ts';
 import type { Inspection } from './inspect.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
 import type { PopularKey } from './popular.ts';
@@ -84,6 +85,10 @@ export interface Cache<K, V> extends AsyncDisposable {
   /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. */
   warm(keys: readonly K[], options?: LookupOptions): Promise<WarmResult>;
   stats(): CacheStats;
+  /** Up to `most` entries of process memory, picked at random, each of which would be served now; nothing of it counts as a read. */
+  sample(most: number): readonly SampledEntry[];
+  /** The entry of this key, as text, if it would be served from process memory now; does not count as a read. */
+  holds(key: string): SampledEntry | undefined;
   /** The keys read most here in the last full period (10 s, or 10,000 reads if that is sooner), most read first; at most 1,000, each read at least twice. */
   popular(): readonly PopularKey[];
   on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { ForebayError } from '../core/errors.ts';
 import { valueOf } from './answers.ts';
+import type { SampledEntry } from './auditor.ts';
 import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmResult } from './cache-types.ts';
 import { hashKey } from './hash.ts';
 import type { Inspection, TierInspection } from './inspect.ts';
@@ -248,6 +249,25 @@ class TwoTierCache<K, V> implements Cache<K, V> {
         absentEntries: absents.size,
       },
     };
+  }
+
+  sample(most: number): readonly SampledEntry[] {
+    const { values, absents } = this.#reads;
+    const found = new Map<string, SampledEntry>();
+    for (let i = 0; i < most; i += 1) {
+      // Where nothing is, nothing is taken: a tier that is half empty is sampled half as often.
+      const isValue = this.#o.random() * (values.size + absents.size) < values.size;
+      const key = (isValue ? values : absents).keyAt(this.#o.random());
+      const entry = key === undefined ? undefined : this.holds(key);
+      if (entry !== undefined) found.set(entry.key, entry);
+    }
+    return [...found.values()];
+  }
+
+  holds(key: string): SampledEntry | undefined {
+    const entry = this.#reads.values.peek(key) ?? this.#reads.absents.peek(key);
+    if (entry === undefined || this.#reads.judge(entry, this.#o.clock.now()) !== 'fresh') return undefined;
+    return { key, version: entry.absent ? null : entry.version };
   }
 
   popular(): readonly PopularKey[] {

@@ -134,6 +134,11 @@ export class LocalTier<E extends Sized> {
     this.#ghost.clear();
   }
 
+  /** The key at a place from 0 to 1 among the slots in use, if there is one there. */
+  keyAt(place: number): string | undefined {
+    return this.#keys[Math.floor(place * this.#keys.length)];
+  }
+
   /** Every key and entry held, in no order. Not to be changed while walking. */
   *entries(): Generator<[string, E]> {
     for (const [key, slot] of this.#slots) {

@@ -1,12 +1,16 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Auditor } from '../cache/auditor.ts';
 import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
+import { registerAuditMetrics } from './audit-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
 
 export interface MetricsSources {
   readonly caches: readonly Counted[];
   readonly follower: Follower;
+  /** `null` when none was asked for. */
+  readonly auditor: Auditor | null;
   /** Connections of the database. */
   readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Monotonic ms. */
@@ -20,6 +24,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   collectDefaultMetrics({ register: registry });
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
+  if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   const gauges: [name: string, help: string, read: () => number][] = [
     [
       'forebay_redis_up',
