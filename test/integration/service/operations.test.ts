@@ -70,7 +70,14 @@ describe('health', () => {
     h.forebay.readinessNow = { ready: true, database: 'up', redis: 'down', ...freshness, reasons: ['Redis does not answer.'] };
     const degraded = await h.call('/readyz');
     expect([degraded.status, await degraded.json()]).toEqual([200, h.forebay.readinessNow]);
-    h.forebay.readinessNow = { ready: false, database: 'down', redis: 'up', ...freshness, stalenessMs: null, reasons: ['The database is down.'] };
+    h.forebay.readinessNow = {
+      ready: false,
+      database: 'down',
+      redis: 'up',
+      ...freshness,
+      stalenessMs: null,
+      reasons: ['The database is down.'],
+    };
     const down = await h.call('/readyz');
     expect([down.status, await down.json()]).toEqual([503, h.forebay.readinessNow]);
     expect((await h.call('/healthz')).status).toBe(200);
