@@ -1,9 +1,18 @@
 import { createCache } from '../../../../src/cache/cache.ts';
 import type { Cache } from '../../../../src/cache/cache-types.ts';
 import { fixedTtl } from '../../../../src/cache/ttl.ts';
-import type { MemoryConnection } from '../../../support/memory-connection.ts';
-import type { MemoryServer } from '../../../support/memory-remote.ts';
-import { createMemoryTier } from '../../../support/memory-remote.ts';
+import { createFollower } from '../../../../src/cache/follower.ts';
+import type { Follower } from '../../../../src/cache/follower-types.ts';
+import type { LogStore } from '../../../../src/cache/log-store.ts';
+import type { LogTags } from '../../../../src/cache/log-tags.ts';
+import type { RemoteTier } from '../../../../src/cache/remote-tier.ts';
+import type { Chance } from '../../../../src/core/random.ts';
+import type { MemoryLines, MemoryServer } from '../../../support/memory-remote.ts';
+import { createMemoryLogStore, createMemoryTier } from '../../../support/memory-remote.ts';
+import type { ModelLog } from './log.ts';
+import { ScheduledLog } from './log.ts';
+import type { Line } from './program.ts';
+import type { ScheduledQueries } from './source.ts';
 import type { Database, Row } from './database.ts';
 import { TAGS } from './database.ts';
 import type { Floors } from './floors.ts';
@@ -20,6 +29,12 @@ export interface Settings {
   readonly ttlMs: number;
 }
 
+export interface LogSettings extends Settings {
+  /** Whether the second process brings the store level too. */
+  readonly relay: 'always' | 'never';
+  readonly rowsPerEntry: number;
+}
+
 export const MAX_STALENESS_MS = 1000;
 export const CACHE_NAME = 'm';
 
@@ -28,38 +43,84 @@ export interface Instance {
   readonly name: string;
   readonly cache: Cache<string, Row>;
   readonly source: ScheduledSource;
-  readonly lines: { readonly commands: MemoryConnection; readonly bus: MemoryConnection };
-  /** Lines on which nothing moves. */
-  readonly stalled: Set<MemoryConnection>;
+  /** All that asks the database. */
+  readonly queries: readonly ScheduledQueries[];
+  readonly lines: MemoryLines;
+  /** Ways out of the process on which nothing moves. */
+  readonly stalled: Set<Line>;
   /** What its own invalidations promised to it. */
   readonly own: Floors;
   /** The newest version of each key that an ended read has given. */
   readonly seen: Map<string, number>;
   /** Look-ups begun, peeks that knew the answer included. */
   lookups: number;
+  /** Those with limits of their own: what they join may not be enough for them. */
+  limited: number;
   warmed: number;
 }
 
-export function openModelInstance(
+/** What an instance is made of. */
+interface Parts {
+  readonly server: MemoryServer;
+  readonly clock: ScheduledClock;
+  readonly database: Database;
+}
+
+/** A process that hears of changes from those who make them. */
+export function openTierInstance(name: string, parts: Parts, settings: Settings): Instance {
+  const { server, clock } = parts;
+  const chance = chanceOf(name);
+  const { tier, ...lines } = createMemoryTier(server, { clock, chance, confirmMs: 100, maxStalenessMs: MAX_STALENESS_MS });
+  return openInstance(name, { ...parts, chance, remote: tier, lines, settings });
+}
+
+/** A process that follows the database's log of changes. */
+export interface LogInstance extends Instance {
+  readonly follower: Follower;
+  readonly log: ScheduledLog;
+}
+
+export function openLogInstance(
   name: string,
-  parts: { readonly server: MemoryServer; readonly clock: ScheduledClock; readonly database: Database; readonly settings: Settings },
-): Instance {
-  const { server, clock, database, settings } = parts;
-  const { ttlMs, ...limits } = settings;
+  parts: Parts & { readonly log: ModelLog; readonly relay: 'always' | 'never' },
+  settings: Settings,
+): LogInstance {
+  const { server, clock, relay } = parts;
+  const chance = chanceOf(name);
+  const log = new ScheduledLog(parts.log);
+  let lines: MemoryLines | null = null;
+  const openStore = (tags: LogTags): LogStore => {
+    const opened = createMemoryLogStore(server, { clock, chance, maxStalenessMs: MAX_STALENESS_MS }, tags);
+    lines = opened;
+    return opened.store;
+  };
+  const follower = createFollower({ log, openStore, relay, clock, confirmMs: 100, maxStalenessMs: MAX_STALENESS_MS });
+  const instance = openInstance(name, { ...parts, chance, remote: follower, lines: lines as unknown as MemoryLines, settings });
+  return { ...instance, follower, log, queries: [...instance.queries, log] };
+}
+
+function chanceOf(name: string): Chance {
   let ids = 0;
-  const chance = {
+  return {
     random: () => 0.5,
     uniqueId: () => {
       ids += 1;
       return `${name}${ids}`;
     },
   };
-  const { tier, commands, bus } = createMemoryTier(server, { clock, chance, confirmMs: 100, maxStalenessMs: MAX_STALENESS_MS });
+}
+
+function openInstance(
+  name: string,
+  parts: Parts & { readonly chance: Chance; readonly remote: RemoteTier; readonly lines: MemoryLines; readonly settings: Settings },
+): Instance {
+  const { clock, database, chance, remote, lines } = parts;
+  const { ttlMs, maxEntries, refreshAhead, softTimeoutMs, leaseMs } = parts.settings;
   const source = new ScheduledSource(database);
   const cache = createCache<string, Row>({
     name: CACHE_NAME,
     source,
-    remote: tier,
+    remote,
     describe: ({ key, version }) => ({ version, tags: TAGS[key] ?? [] }),
     ttl: fixedTtl(ttlMs),
     absentTtlMs: 400,
@@ -70,19 +131,24 @@ export function openModelInstance(
     leasePollMs: 10,
     maxStalenessMs: MAX_STALENESS_MS,
     clock,
-    random: chance.random,
-    uniqueId: chance.uniqueId,
-    ...limits,
+    random: () => chance.random(),
+    uniqueId: () => chance.uniqueId(),
+    maxEntries,
+    refreshAhead,
+    softTimeoutMs,
+    leaseMs,
   });
   return {
     name,
     cache,
     source,
-    lines: { commands, bus },
+    queries: [source],
+    lines: { commands: lines.commands, bus: lines.bus },
     stalled: new Set(),
     own: noFloors(),
     seen: new Map(),
     lookups: 0,
+    limited: 0,
     warmed: 0,
   };
 }

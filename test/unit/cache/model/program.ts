@@ -1,10 +1,15 @@
 import * as fc from 'fast-check';
 import { KEYS } from './database.ts';
-import type { Settings } from './instance.ts';
+import type { LogSettings, Settings } from './instance.ts';
 
 /** One thing that a user, the world or the schedule does. */
 export type Op =
-  | { readonly op: 'read'; readonly by: number; readonly key: number; readonly how: 'get' | 'lookup' | 'peek' | 'abortable' }
+  | {
+      readonly op: 'read';
+      readonly by: number;
+      readonly key: number;
+      readonly how: 'get' | 'lookup' | 'peek' | 'abortable' | 'fresh' | 'version';
+    }
   | { readonly op: 'many'; readonly by: number; readonly keys: readonly number[] }
   | {
       readonly op: 'write';
@@ -13,6 +18,8 @@ export type Op =
       readonly reach: 'key' | 'tag' | 'all';
       readonly present: boolean;
       readonly purge: boolean;
+      /** In a world with a log, after the commit: nothing, for whoever wrote died; a wait for the log; or a note in it, and the wait. */
+      readonly after: 'nothing' | 'settle' | 'note';
     }
   | { readonly op: 'warm'; readonly by: number; readonly key: number }
   /** Lets the n-th of the moments that are possible happen, for each number. */
@@ -29,22 +36,43 @@ export type Op =
   | { readonly op: 'lose'; readonly what: 'table' | 'everything' | 'scripts' }
   /** Redis answers the next scripts with an error, as a full or a demoted server does. */
   | { readonly op: 'refuse'; readonly scripts: number }
-  | { readonly op: 'cut' | 'stall' | 'unstall'; readonly by: number; readonly line: 'commands' | 'bus' };
+  | { readonly op: 'cut'; readonly by: number; readonly line: 'commands' | 'bus' }
+  | { readonly op: 'stall' | 'unstall'; readonly by: number; readonly line: Line }
+  | LogOp;
 
-/** What may lag: a line, the queries of a process on their way to the database, their replies, or calls that were decided on. */
+/** What happens only in a world with a log. */
+export type LogOp =
+  /** A copy of all that Redis holds is made; Redis becomes one of the copies again, and the connections are lost or not. */
+  | { readonly op: 'copy' }
+  | { readonly op: 'restore'; readonly which: number; readonly cut: boolean }
+  /** The log keeps only its last entries; a new history begins; the next answer of the log is an error. */
+  | { readonly op: 'sweep'; readonly keep: number }
+  | { readonly op: 'renew' }
+  | { readonly op: 'failLog'; readonly by: number }
+  /** A process ends, and another begins in its place. */
+  | { readonly op: 'reopen'; readonly by: number }
+  /** Messages under way to a process are lost, and nothing else. */
+  | { readonly op: 'drop'; readonly by: number };
+
+/** Ways out of a process. */
+export type Line = 'commands' | 'bus' | 'source';
+
+/** What may lag: a line, the loads of a process on their way to the database, their replies, its questions to the log, theirs, or calls that were decided on. */
 export interface Lag {
   readonly by: number;
-  readonly part: 'commands' | 'bus' | 'query' | 'reply' | 'intents';
+  readonly part: 'commands' | 'bus' | 'query' | 'reply' | 'log query' | 'log reply' | 'intents';
 }
 
-export interface Program {
-  readonly settings: Settings;
+export interface Program<S extends Settings = Settings> {
+  readonly settings: S;
   /** Keys are taken modulo this: with few of them, what happens happens to the same one. */
   readonly keys: number;
   /** How every invalidation reaches its entries, or each as it says. */
   readonly reach: 'key' | 'tag' | 'any';
   /** What lags at the beginning. */
   readonly lag: Lag | null;
+  /** Ways out that stand still from the beginning. */
+  readonly stalled: readonly { readonly by: number; readonly line: Line }[];
   /** Kinds of faults that this program leaves out: each fault alone shows more than all of them always. */
   readonly without: readonly Op['op'][];
   readonly ops: readonly Op[];
@@ -64,7 +92,18 @@ function op<K extends Op['op']>(
 const read = op('read', {
   by,
   key,
-  how: fc.constantFrom('get' as const, 'get' as const, 'lookup' as const, 'peek' as const, 'abortable' as const),
+  how: fc.constantFrom(
+    'get' as const,
+    'get' as const,
+    'get' as const,
+    'lookup' as const,
+    'lookup' as const,
+    'peek' as const,
+    'peek' as const,
+    'abortable' as const,
+    'fresh' as const,
+    'version' as const,
+  ),
 });
 const many = op('many', { by, keys: fc.shuffledSubarray([0, 1, 2, 3], { minLength: 2 }) });
 const write = op('write', {
@@ -73,6 +112,7 @@ const write = op('write', {
   reach: fc.constantFrom('key' as const, 'key' as const, 'tag' as const, 'tag' as const, 'all' as const),
   present: fc.constantFrom(true, true, true, false),
   purge: fc.constantFrom(false, false, true),
+  after: fc.constantFrom('settle' as const, 'settle' as const, 'note' as const, 'nothing' as const),
 });
 const warm = op('warm', { by, key });
 const steps = op('steps', { picks: fc.array(fc.nat(23), { minLength: 1, maxLength: 8, size: 'max' }) });
@@ -93,74 +133,125 @@ const fail = op('fail', { by });
 const evict = op('evict', { which: fc.nat(7) });
 const lose = op('lose', { what: fc.constantFrom('table' as const, 'everything' as const, 'scripts' as const) });
 const cut = op('cut', { by, line });
-const stall = op('stall', { by, line });
-const unstall = op('unstall', { by, line });
+const wayOut = fc.constantFrom('commands' as const, 'bus' as const, 'source' as const);
+const stall = op('stall', { by, line: wayOut });
+const unstall = op('unstall', { by, line: wayOut });
 
 const OPS = { size: 'max', minLength: 5, maxLength: 40 } as const;
 const FAULTS = ['tick', 'abort', 'fail', 'evict', 'lose', 'cut', 'stall', 'refuse', 'warm'] as const;
 
 const shape = {
   lag: aLag,
+  stalled: fc.constant([]),
   keys: fc.constantFrom(1, 1, 2, 4),
   reach: fc.constantFrom('key' as const, 'tag' as const, 'any' as const),
 };
 
+/** Good weather: nothing is lost, cut or evicted, and nobody fails; only the order of things is open. */
+const CALM: readonly fc.WeightedArbitrary<Op>[] = [
+  { arbitrary: steps, weight: 14 },
+  { arbitrary: settle, weight: 7 },
+  { arbitrary: lag, weight: 4 },
+  { arbitrary: read, weight: 12 },
+  { arbitrary: many, weight: 2 },
+  { arbitrary: write, weight: 6 },
+  { arbitrary: shortTick, weight: 2 },
+  { arbitrary: abort, weight: 1 },
+];
+
 /** Everything that may happen, faults included. */
+const STORMY: readonly fc.WeightedArbitrary<Op>[] = [
+  { arbitrary: steps, weight: 12 },
+  { arbitrary: settle, weight: 7 },
+  { arbitrary: lag, weight: 4 },
+  { arbitrary: read, weight: 12 },
+  { arbitrary: many, weight: 2 },
+  { arbitrary: write, weight: 6 },
+  { arbitrary: warm, weight: 1 },
+  { arbitrary: tick, weight: 4 },
+  { arbitrary: abort, weight: 1 },
+  { arbitrary: fail, weight: 1 },
+  { arbitrary: evict, weight: 2 },
+  { arbitrary: lose, weight: 2 },
+  { arbitrary: refuse, weight: 2 },
+  { arbitrary: cut, weight: 3 },
+  { arbitrary: stall, weight: 1 },
+  { arbitrary: unstall, weight: 1 },
+];
+
+const stormySettings = {
+  maxEntries: fc.constantFrom(1, 2, 100, 100),
+  refreshAhead: fc.constantFrom(0, 0.5),
+  softTimeoutMs: fc.constantFrom(20, 200),
+  leaseMs: fc.constantFrom(30, 500),
+  ttlMs: fc.constantFrom(800, 5000),
+};
+const calmSettings = {
+  maxEntries: fc.constant(100),
+  refreshAhead: fc.constantFrom(0, 0.5),
+  softTimeoutMs: fc.constantFrom(20, 200),
+  leaseMs: fc.constant(500),
+  ttlMs: fc.constant(800),
+};
+
 export const stormyPrograms: fc.Arbitrary<Program> = fc.record({
   ...shape,
   without: fc.subarray([...FAULTS]),
-  settings: fc.record({
-    maxEntries: fc.constantFrom(1, 2, 100, 100),
-    refreshAhead: fc.constantFrom(0, 0.5),
-    softTimeoutMs: fc.constantFrom(20, 200),
-    leaseMs: fc.constantFrom(30, 500),
-    ttlMs: fc.constantFrom(800, 5000),
-  }),
+  settings: fc.record(stormySettings),
+  ops: fc.array(fc.oneof(...STORMY), OPS),
+});
+
+export const calmPrograms: fc.Arbitrary<Program> = fc.record({
+  ...shape,
+  without: fc.constant([]),
+  settings: fc.record(calmSettings),
+  ops: fc.array(fc.oneof(...CALM), OPS),
+});
+
+const logSettings = {
+  relay: fc.constantFrom('always' as const, 'always' as const, 'never' as const),
+  rowsPerEntry: fc.constantFrom(1, 2, 100),
+};
+const LOG_FAULTS = ['copy', 'restore', 'sweep', 'renew', 'failLog', 'reopen', 'drop'] as const;
+const aLogLag: fc.Arbitrary<Lag | null> = fc.oneof(
+  { arbitrary: aLag, weight: 2 },
+  { arbitrary: fc.record({ by, part: fc.constantFrom('log query' as const, 'log reply' as const, 'log reply' as const) }), weight: 1 },
+);
+const deaf = fc.subarray([
+  { by: 0, line: 'bus' as const },
+  { by: 1, line: 'bus' as const },
+  { by: 1, line: 'commands' as const },
+]);
+
+/** As `stormyPrograms`, for a world with a log, with all that may happen to the log itself. */
+export const stormyLogPrograms: fc.Arbitrary<Program<LogSettings>> = fc.record({
+  ...shape,
+  lag: aLogLag,
+  stalled: fc.oneof(fc.constant([]), deaf),
+  without: fc.subarray([...FAULTS, ...LOG_FAULTS]),
+  settings: fc.record({ ...stormySettings, ...logSettings }),
   ops: fc.array(
     fc.oneof(
-      { arbitrary: steps, weight: 12 },
-      { arbitrary: settle, weight: 7 },
-      { arbitrary: lag, weight: 4 },
-      { arbitrary: read, weight: 12 },
-      { arbitrary: many, weight: 2 },
-      { arbitrary: write, weight: 6 },
-      { arbitrary: warm, weight: 1 },
-      { arbitrary: tick, weight: 4 },
-      { arbitrary: abort, weight: 1 },
-      { arbitrary: fail, weight: 1 },
-      { arbitrary: evict, weight: 2 },
-      { arbitrary: lose, weight: 2 },
-      { arbitrary: refuse, weight: 2 },
-      { arbitrary: cut, weight: 3 },
-      { arbitrary: stall, weight: 1 },
-      { arbitrary: unstall, weight: 1 },
+      ...STORMY,
+      { arbitrary: op('copy', {}), weight: 2 },
+      { arbitrary: op('restore', { which: fc.nat(2), cut: fc.boolean() }), weight: 2 },
+      { arbitrary: op('sweep', { keep: fc.nat(2) }), weight: 1 },
+      { arbitrary: op('renew', {}), weight: 1 },
+      { arbitrary: op('failLog', { by }), weight: 1 },
+      { arbitrary: op('reopen', { by }), weight: 1 },
+      { arbitrary: op('drop', { by }), weight: 1 },
+      { arbitrary: op('lag', { lag: aLogLag }), weight: 2 },
     ),
     OPS,
   ),
 });
 
-/** Good weather: nothing is lost, cut or evicted, and nobody fails; only the order of things is open. */
-export const calmPrograms: fc.Arbitrary<Program> = fc.record({
+/** As `calmPrograms`, for a world with a log. */
+export const calmLogPrograms: fc.Arbitrary<Program<LogSettings>> = fc.record({
   ...shape,
+  lag: aLogLag,
+  stalled: fc.oneof(fc.constant([]), deaf),
   without: fc.constant([]),
-  settings: fc.record({
-    maxEntries: fc.constant(100),
-    refreshAhead: fc.constantFrom(0, 0.5),
-    softTimeoutMs: fc.constantFrom(20, 200),
-    leaseMs: fc.constant(500),
-    ttlMs: fc.constant(800),
-  }),
-  ops: fc.array(
-    fc.oneof(
-      { arbitrary: steps, weight: 14 },
-      { arbitrary: settle, weight: 7 },
-      { arbitrary: lag, weight: 4 },
-      { arbitrary: read, weight: 12 },
-      { arbitrary: many, weight: 2 },
-      { arbitrary: write, weight: 6 },
-      { arbitrary: shortTick, weight: 2 },
-      { arbitrary: abort, weight: 1 },
-    ),
-    OPS,
-  ),
+  settings: fc.record({ ...calmSettings, ...logSettings }),
+  ops: fc.array(fc.oneof(...CALM, { arbitrary: op('lag', { lag: aLogLag }), weight: 2 }, { arbitrary: tick, weight: 1 }), OPS),
 });

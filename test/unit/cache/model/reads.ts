@@ -1,9 +1,9 @@
+import type { LookupOptions } from '../../../../src/cache/cache-types.ts';
 import { ForebayError } from '../../../../src/core/errors.ts';
 import type { Row } from './database.ts';
 import type { Floors } from './floors.ts';
 import { noFloors, raise } from './floors.ts';
 import type { Instance } from './instance.ts';
-import { MAX_STALENESS_MS } from './instance.ts';
 import type { World } from './world.ts';
 
 /** What a read may not go below, as known at the moment at which it began. */
@@ -15,8 +15,8 @@ interface Begun {
   readonly seen: number;
 }
 
-/** Errors that a read may end with: the ones that the model brings about. */
-const EXPECTED = new Set(['LOAD_FAILED', 'LOAD_TIMEOUT']);
+/** Errors that a call may end with: the ones that the model brings about. */
+const EXPECTED = new Set(['LOAD_FAILED', 'LOAD_TIMEOUT', 'DATABASE_UNAVAILABLE', 'CLOSED']);
 
 /** Begins reads and judges their answers. The first thing that is wrong is kept and thrown by `check`. */
 export class Reads {
@@ -34,7 +34,8 @@ export class Reads {
   }
 
   check(): void {
-    if (this.#wrong !== null) throw new Error(this.#wrong);
+    const wrong = this.#wrong ?? this.#world.check();
+    if (wrong !== null) throw new Error(wrong);
   }
 
   peek(instance: Instance, key: string): void {
@@ -57,13 +58,26 @@ export class Reads {
   lookup(instance: Instance, key: string, controller?: AbortController): void {
     const begun = this.#begin(instance, key, 'lookup');
     if (controller !== undefined) this.#abortable.push(controller);
+    this.#lookup(begun, controller === undefined ? {} : { signal: controller.signal });
+  }
+
+  /** A look-up with limits that only what the database holds now, or later, keeps to. */
+  lookupNewest(instance: Instance, key: string, limits: Pick<LookupOptions, 'maxStalenessMs' | 'minVersion'>): void {
+    const begun = this.#begin(instance, key, `lookup within ${JSON.stringify(limits)}`);
+    const newest = this.#world.database.current(key).version;
+    raise(begun.floors, new Map([[key, { any: newest, tagged: newest }]]));
+    instance.limited += 1;
+    this.#lookup(begun, limits);
+  }
+
+  #lookup(begun: Begun, options: LookupOptions): void {
+    const { instance, key } = begun;
     instance.lookups += 1;
-    const options = controller === undefined ? {} : { signal: controller.signal };
     const ended = instance.cache.lookup(key, options).then((lookup) => {
       if (lookup.outcome === 'unavailable') throw lookup.error;
       this.#judge({ ...begun, what: `lookup (${lookup.outcome})` }, lookup.outcome === 'absent' ? null : lookup.value);
     });
-    this.#follow(ended, begun.what, controller?.signal);
+    this.#follow(ended, begun.what, options.signal);
   }
 
   getMany(instance: Instance, keys: readonly string[]): void {
@@ -89,6 +103,11 @@ export class Reads {
     this.#follow(call, what);
   }
 
+  /** What this process was just told to forget is not in its memory. */
+  isForgotten({ name, cache }: Instance, key: string): void {
+    if (cache.peek(key) !== undefined) this.blame(`${name}: ${key} is still in process memory though its invalidation was called`);
+  }
+
   abort(which: number): void {
     this.#abortable.splice(which % Math.max(1, this.#abortable.length), 1)[0]?.abort(new Error('the caller left'));
   }
@@ -98,11 +117,9 @@ export class Reads {
   }
 
   #begin(instance: Instance, key: string, what: string): Begun {
-    const { clock, history } = this.#world;
-    // Heard of on the bus, or invalidated longer ago than the bound, which holds whatever became of the bus.
     const floors = noFloors();
     raise(floors, instance.own);
-    raise(floors, history.binding(instance.name, instance.lines.bus.received, clock.now() - MAX_STALENESS_MS));
+    raise(floors, this.#world.binding(instance));
     return { instance, key, what, floors, seen: instance.seen.get(key) ?? 0 };
   }
 

@@ -1,4 +1,5 @@
 import type { Database, Row } from './database.ts';
+import type { Lag } from './program.ts';
 
 type Loaded = ReadonlyMap<string, Row | null>;
 
@@ -10,11 +11,21 @@ interface Query {
   rows: Loaded | null;
 }
 
-/** A process's loads: each reaches the database at one scheduled moment and is answered at another, in any order among them. */
-export class ScheduledSource {
+/** What a process asks the database: each question reaches it at one scheduled moment and is answered at another, in any order among them. */
+export interface ScheduledQueries {
+  readonly pending: number;
+  /** The next so many replies are errors. */
+  failures: number;
+  /** What can happen next to a query. */
+  next(at: number): Lag['part'];
+  /** Takes a query one moment further. */
+  step(at: number): void;
+}
+
+/** A process's loads. */
+export class ScheduledSource implements ScheduledQueries {
   readonly #database: Database;
   readonly #queries: Query[] = [];
-  /** The next so many replies are errors. */
   failures = 0;
 
   constructor(database: Database) {
@@ -30,12 +41,10 @@ export class ScheduledSource {
     return this.#queries.length;
   }
 
-  /** What can happen next to a query. */
   next(at: number): 'query' | 'reply' {
     return this.#queries[at]?.rows === null ? 'query' : 'reply';
   }
 
-  /** Takes a query one moment further. */
   step(at: number): void {
     const query = this.#queries[at];
     if (query === undefined) return;

@@ -1,76 +1,83 @@
-import { tagBuckets } from '../../../../src/cache/tags.ts';
 import type { MemoryConnection, Moment } from '../../../support/memory-connection.ts';
-import type { Invalidated } from '../../../support/memory-redis.ts';
 import { MemoryServer } from '../../../support/memory-remote.ts';
 import { Database } from './database.ts';
-import { History, promisedBy } from './floors.ts';
+import type { Floors } from './floors.ts';
 import type { Instance, Settings } from './instance.ts';
-import { CACHE_NAME, openModelInstance } from './instance.ts';
-import type { Lag } from './program.ts';
+import type { Lag, Op } from './program.ts';
+import type { Reads } from './reads.ts';
 import { ScheduledClock } from './scheduled-clock.ts';
+import type { ScheduledQueries } from './source.ts';
 
 const MOMENTS: readonly Moment[] = ['deliver', 'arrive', 'connect'];
 /** More moments than this without time passing means that something calls itself for ever. */
 const MAX_MOMENTS = 5000;
 
-/** An invalidation that was asked for and that the server has not carried out since. */
-interface Outstanding {
-  readonly by: string;
-  readonly keys: readonly string[];
-  readonly buckets: readonly number[];
-  readonly all: boolean;
-}
+/** A write as a program says it, of the key with this name. */
+export type Write = Omit<Op & { op: 'write' }, 'key'> & { readonly key: string };
 
 /**
  * Two processes, one Redis and one database, in which nothing happens by itself: every arrival of a command, every reply, message, query, timer and end of turn is a moment that the schedule
  * lets happen, one at a time, with all promises run in between.
  */
-export class World {
+export abstract class World<I extends Instance = Instance> {
   readonly clock = new ScheduledClock();
   readonly database = new Database();
-  readonly history = new History();
   readonly server: MemoryServer;
-  readonly instances: Instance[] = [];
-  readonly #settings: Settings;
+  readonly instances: I[] = [];
+  /** Name of the table in Redis without which no value counts. */
+  abstract readonly table: string;
+  protected readonly settings: Settings;
   /** Calls that were decided on and not made yet: a process may be slow between its commit and its invalidation. */
   readonly #intents: (() => void)[] = [];
-  #outstanding: Outstanding[] = [];
+  /** What processes that have ended had asked the database: it arrives all the same. */
+  protected readonly left: ScheduledQueries[] = [];
   /** What stands still. */
   lag: Lag | null = null;
+  /** So long takes each moment, in ms. */
+  protected readonly momentMs: number = 0;
 
   constructor(settings: Settings) {
-    this.#settings = settings;
-    this.server = new MemoryServer({ now: () => this.clock.now(), onMoment: () => {}, mark: () => this.history.mark });
+    this.settings = settings;
+    this.server = new MemoryServer({ now: () => this.clock.now(), onMoment: () => {}, mark: () => this.mark });
     this.server.redis.loadScripts();
-    this.server.redis.onInvalidated = (change) => this.#note(change);
+  }
+
+  /** What a read of this process that begins now may not go below. */
+  abstract binding(instance: I): Floors;
+  /** Whether everyone has heard of all that was written, and nothing is under way. */
+  abstract get isLevel(): boolean;
+  /** Commits a new version now, and tells of it, if at all, when the schedule says so. */
+  abstract write(op: Write, instance: I, reads: Reads): void;
+  /** What only some worlds have. */
+  abstract perform(op: Op, instance: I): void;
+  /** What is wrong at this moment, whether anybody reads it or not. */
+  check(): string | null {
+    return null;
+  }
+
+  protected abstract make(name: string): I;
+
+  /** Place in the server's history, if the world keeps one. */
+  protected get mark(): number {
+    return 0;
   }
 
   /** Opens a process and waits until it hears the bus. */
-  async open(name: string): Promise<Instance> {
-    const { server, clock, database } = this;
-    const instance = openModelInstance(name, { server, clock, database, settings: this.#settings });
+  async open(name: string): Promise<I> {
+    const instance = this.make(name);
     this.instances.push(instance);
     await this.settle();
     return instance;
   }
 
-  intend(call: () => void): void {
+  protected intend(call: () => void): void {
     this.#intents.push(call);
   }
 
-  /** Has to be told of each invalidation as it is asked for. */
-  expect(by: string, change: { readonly keys?: readonly string[]; readonly tags?: readonly string[]; readonly all?: boolean }): void {
-    const { keys = [], tags = [], all = false } = change;
-    this.#outstanding.push({ by, keys, buckets: tagBuckets(tags), all });
-  }
-
-  /** Whether all that was written is invalidated in Redis and told to everyone. */
-  get isLevel(): boolean {
-    if (this.#outstanding.length > 0 || this.#intents.length > 0) return false;
-    return this.instances.every(({ lines: { commands, bus }, cache, source }) => {
-      const isUp = commands.status === 'ready' && bus.status === 'ready';
-      return isUp && bus.received === this.history.mark && cache.stats().loading.flights === 0 && source.pending === 0;
-    });
+  /** Whether a process has its connections, nobody asks anything, and nothing that was decided on waits to be done. */
+  protected isQuiet({ lines: { commands, bus }, cache, source }: I): boolean {
+    const isUp = commands.status === 'ready' && bus.status === 'ready';
+    return isUp && this.#intents.length === 0 && cache.stats().loading.flights === 0 && source.pending === 0;
   }
 
   /** The moments that are possible now, in a fixed order; without those of the part that lags, if any. */
@@ -78,13 +85,14 @@ export class World {
     const { lag } = this;
     const possible: (() => void)[] = [];
     if (this.clock.turnIsPending) possible.push(() => this.clock.runTurn());
-    this.instances.forEach(({ lines, stalled, source }, by) => {
+    this.instances.forEach(({ lines, stalled, queries }, by) => {
       const lagging = lag?.by === by ? lag.part : null;
       for (const part of ['commands', 'bus'] as const) {
-        if (lagging !== part && !stalled.has(lines[part])) this.#addLine(possible, lines[part]);
+        if (lagging !== part && !stalled.has(part)) this.#addLine(possible, lines[part]);
       }
-      for (let i = 0; i < source.pending; i += 1) if (lagging !== source.next(i)) possible.push(() => source.step(i));
+      if (!stalled.has('source')) for (const source of queries) this.#addQueries(possible, source, lagging);
     });
+    for (const source of this.left) this.#addQueries(possible, source, null);
     if (this.clock.timerIsDue) possible.push(() => this.clock.runTimer());
     if (this.#intents.length > 0 && lag?.part !== 'intents') possible.push(() => this.#intents.shift()?.());
     return possible;
@@ -94,10 +102,15 @@ export class World {
     for (const moment of MOMENTS) if (line.can(moment)) possible.push(() => line.step(moment));
   }
 
+  #addQueries(possible: (() => void)[], source: ScheduledQueries, lagging: Lag['part'] | null): void {
+    for (let i = 0; i < source.pending; i += 1) if (lagging !== source.next(i)) possible.push(() => source.step(i));
+  }
+
   /** Lets one moment happen, the `pick`-th of those possible, and runs the promises that follow. */
   async step(pick: number): Promise<boolean> {
     const possible = this.moments();
     possible[pick % possible.length]?.();
+    this.clock.advance(this.momentMs);
     await promisesRan();
     return possible.length > 0;
   }
@@ -109,25 +122,6 @@ export class World {
       if (moments > MAX_MOMENTS) throw new Error(`not settled after ${MAX_MOMENTS} moments without time passing`);
     }
   }
-
-  #note(change: Invalidated): void {
-    // The first id that a process draws, which begins with its name, is its origin on the bus.
-    const by = change.origin.slice(0, 1);
-    this.history.add(this.clock.now(), by, promisedBy(change, this.database, keyOf));
-    this.#outstanding = this.#outstanding.filter((asked) => asked.by !== by || !covers(change, asked));
-  }
-}
-
-function keyOf(remoteKey: string): string {
-  return remoteKey.slice(CACHE_NAME.length + 2, -1);
-}
-
-/** Whether what was carried out does what was asked for; a change of everything does whatever was asked for. */
-function covers(change: Invalidated, { keys, buckets, all }: Outstanding): boolean {
-  if (change.kind === 'tags' && change.all) return true;
-  if (all) return false;
-  if (change.kind === 'keys') return keys.length > 0 && keys.every((key) => change.keys.map(keyOf).includes(key));
-  return buckets.length > 0 && buckets.every((bucket) => change.buckets.includes(bucket));
 }
 
 /** The event loop comes round only when no promise has anything left to do. */
