@@ -40,7 +40,10 @@ export const mutations: readonly Mutation[] = [
     name: 'no-fence',
     without: 'a Redis that lags behind this process is believed',
     caughtBy: ['failover', 'old-backup'],
-    edits: [{ file: 'redis/log-store.ts', find: 'if (opened.fence < need.number) {', put: 'if (opened.fence < 0) {' }],
+    edits: [
+      { file: 'redis/log-store.ts', find: 'at.fence < need.number', put: 'at.fence < 0' },
+      { file: 'redis/log-store.ts', find: '!(opened.fence >= need.number)', put: 'opened.fence < 0' },
+    ],
   },
   {
     name: 'no-compare-and-set',
@@ -58,7 +61,7 @@ export const mutations: readonly Mutation[] = [
     name: 'no-base',
     without: 'values of before the table of tag stamps was made anew count',
     caughtBy: ['tag-stamps-lost'],
-    edits: [{ file: 'redis/log-store.ts', find: ' && entry.point.stamp >= opened.base', put: '' }],
+    edits: [{ file: 'redis/log-store.ts', find: ' && entry.point.stamp >= from', put: '' }],
   },
   {
     name: 'no-trigger',
