@@ -1,11 +1,12 @@
 import { Auditor } from './cache/auditor.ts';
 import type { Follower, FollowerStep } from './cache/follower-types.ts';
-import { createFollower } from './cache/follower.ts';
+import type { RemoteTier } from './cache/remote-tier.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
+import { createFollowingTier } from './following-tier.ts';
 import { createFiles } from './files/create-files.ts';
 import type { FileCacheTuning, FileCaches } from './files/file-caches.ts';
 import { createFileCaches } from './files/file-caches.ts';
@@ -14,12 +15,10 @@ import type { FileId } from './files/records.ts';
 import { fileId } from './files/records.ts';
 import type { FileStore, StoreCall } from './files/store.ts';
 import { createMetrics } from './metrics/forebay-metrics.ts';
-import { createChangeLog } from './postgres/change-log.ts';
 import type { Database } from './postgres/database.ts';
 import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
 import { migrate } from './postgres/migrate.ts';
-import { createRedisLogStore } from './redis/log-store.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
 export interface Readiness {
@@ -38,6 +37,8 @@ export interface Readiness {
 /** A running Forebay: the file layer with its two caches, the database and Redis. */
 export interface Forebay extends AsyncDisposable {
   readonly files: Files;
+  /** The tier that follows the log of this database: for caches of your own on attached tables. Closed with this Forebay. */
+  readonly tier: RemoteTier;
   /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
   /** Prometheus text exposition of every metric. */
@@ -91,7 +92,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
   const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
-  const follower = openFollower(options, database, maxStalenessMs, logger);
+  const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
     ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
@@ -119,6 +120,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   };
   return {
     files: createFiles(store, caches),
+    tier: follower,
     readiness: () => readiness(store, follower, maxStalenessMs),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
@@ -138,29 +140,6 @@ async function openOwn(url: string, { databaseConnections, logger = silentLogger
     await database.close();
     throw error;
   }
-}
-
-function openFollower(options: ForebayOptions, database: Database, maxStalenessMs: number, logger: Logger): Follower {
-  const { redis, relay = 'always', keyPrefix, onFollowerStep } = options;
-  return createFollower({
-    log: createChangeLog(database.lane()),
-    openStore:
-      redis === null
-        ? null
-        : (tags) =>
-            createRedisLogStore(
-              {
-                url: redis,
-                maxStalenessMs,
-                ...(keyPrefix === undefined ? {} : { keyPrefix }),
-                onStateChange: (state, reason) => tellRedisState(logger, state, reason),
-              },
-              tags,
-            ),
-    relay,
-    maxStalenessMs,
-    ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
-  });
 }
 
 /** `null` when none was asked for. */
@@ -191,9 +170,14 @@ function openAuditor(
   });
 }
 
-function tellRedisState(logger: Logger, state: 'up' | 'down', reason: string): void {
-  if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
-  else logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
+function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep }: ForebayOptions) {
+  return {
+    redis,
+    ...(keyPrefix === undefined ? {} : { keyPrefix }),
+    ...(relay === undefined ? {} : { relay }),
+    ...(logger === undefined ? {} : { logger }),
+    ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
+  };
 }
 
 async function readiness(store: FileStore, follower: Follower, maxStalenessMs: number): Promise<Readiness> {

@@ -5,7 +5,7 @@ import type { FaultProxy } from '../support/fault-proxy.ts';
 import type { Answer, Command, WorkerSetup } from './protocol.ts';
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
-const START_MS = 20_000;
+const START_MS = 60_000;
 
 /** A worker as the coordinator sees it: one incarnation of a process. */
 export class WorkerProcess {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import type { Inspection } from '../../src/cache/inspect.ts';
 import type { Found, InvalidationState, Lookup } from '../../src/cache/lookup.ts';
 import { limitsOf } from '../../src/cache/limits.ts';
@@ -185,6 +186,7 @@ export function createMemoryForebay(): MemoryForebay {
 
   const forebay: MemoryForebay = {
     files,
+    tier: noRemoteTier({ alone: true }),
     answerWith: null,
     lastRead: {},
     gate: null,

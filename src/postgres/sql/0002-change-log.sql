@@ -5,7 +5,7 @@
 -- Everyone who keeps copies (each process's memory, each Redis) follows the log by number; decision 5 says why that is enough.
 
 -- One row. Its key is what grows: each number leaves a dead version of the row behind, which stays for as long as any transaction is open that began before (a dump, say), and whoever
--- asks for the highest key finds the living one first. By a key that does not change each look walks over all dead ones: 20,000 took it 0.8 ms, and advance() 12 ms.
+-- asks for the highest key finds the living one first. By a key that does not change each look walks over all dead ones: 0.8 ms for 20,000.
 create table forebay.sequencer (
   -- Names this history. Another one means that numbers start anew: everything that was kept counts as invalidated.
   epoch      text not null default left(replace(gen_random_uuid()::text, '-', ''), 16),
@@ -68,7 +68,7 @@ begin
     end if;
     -- Older than the snapshots of the statements below, so what it sees they see.
     seen := pg_current_snapshot();
-    -- Two searches: for both conditions at once the index would be walked from its very beginning, over all that was deleted and not yet vacuumed.
+    -- Two searches: for both conditions at once the index would be walked from its very beginning, over all that was deleted and not yet vacuumed: 8 ms for 20,000.
     with late as (
       select ctid as place, cardinality(ids) as count, xid from forebay.outbox where xid = any (s.floor_xip) order by xid limit 1000
     ), new as (
