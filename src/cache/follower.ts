@@ -262,10 +262,11 @@ class LogFollower implements Follower {
       controller.abort(new ForebayError('DATABASE_UNAVAILABLE', `the log of changes was not answered within ${this.#askMs} ms`));
     });
     try {
-      return await call({ signal: controller.signal });
+      const answer = await call({ signal: controller.signal });
+      if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
+      return answer;
     } finally {
       timer.cancel();
-      if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
     }
   }
 
@@ -317,23 +318,17 @@ class LogFollower implements Follower {
   }
 
   /** Gives the bus, or our own relay, a little time to bring what was seen in the log: the usual case, and cheaper than to read it. */
-  #waitToHear(number: number, levelled: Promise<boolean>): Promise<void> {
+  async #waitToHear(number: number, levelled: Promise<boolean>): Promise<void> {
     const mayCome = this.#store !== null && this.#store.state() === 'up' && (this.#store.hears || this.#relay !== null);
-    if (!mayCome) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        this.#waitsToHear = null;
-        resolve();
-      };
-      const timer = this.#clock.schedule(this.#graceMs, done);
-      this.#waitsToHear = () => {
-        if (this.#number >= number || this.#closed) done();
-      };
-      void levelled.then((isLevel) => {
-        if (!isLevel) done();
-      });
-    });
+    if (!mayCome) return;
+    const { promise: heard, resolve } = Promise.withResolvers<void>();
+    const timer = this.#clock.schedule(this.#graceMs, resolve);
+    this.#waitsToHear = () => {
+      if (this.#number >= number || this.#closed) resolve();
+    };
+    await Promise.race([heard, levelled.then((isLevel) => (isLevel ? heard : undefined))]);
+    timer.cancel();
+    this.#waitsToHear = null;
   }
 
   /** Catches up from the log itself. */

@@ -37,7 +37,7 @@ export class WorkerProcess {
   /** Resolves when its cache is open. */
   static async start(setup: WorkerSetup): Promise<WorkerProcess> {
     const worker = new WorkerProcess(setup);
-    await worker.#answer(0, START_MS);
+    await worker.#answer(0, START_MS, 'open');
     return worker;
   }
 
@@ -47,7 +47,7 @@ export class WorkerProcess {
 
   async ask(command: Command, timeoutMs = 60_000): Promise<Answer> {
     this.#asked += 1;
-    const answered = this.#answer(this.#asked, timeoutMs);
+    const answered = this.#answer(this.#asked, timeoutMs, command.do);
     this.#child.send({ id: this.#asked, ...command }, () => {});
     const answer = await answered;
     if (answer.error !== undefined) throw new Error(`worker: ${answer.error}`);
@@ -67,12 +67,12 @@ export class WorkerProcess {
     await this.ended;
   }
 
-  #answer(id: number, timeoutMs: number): Promise<Answer> {
+  #answer(id: number, timeoutMs: number, what: string): Promise<Answer> {
     if (!this.#alive) return Promise.reject(new Error(`the worker has ended. ${this.#words}`));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(id);
-        reject(new Error(`the worker did not answer within ${timeoutMs} ms. ${this.#words}`));
+        reject(new Error(`the worker did not answer to "${what}" within ${timeoutMs} ms. ${this.#words}`));
       }, timeoutMs);
       const settle =
         <T>(then: (value: T) => void) =>

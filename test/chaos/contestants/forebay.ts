@@ -68,7 +68,7 @@ export async function open(options: ContestantOptions): Promise<Contestant> {
     redis: options.redisUrl,
     maxStalenessMs: options.boundMs,
     relay: options.relay,
-    onFollowerStep: options.onRelayStep,
+    onFollowerStep: (step) => options.onRelayStep(step),
   };
   const forebay = await createForebay(settings);
   const { files } = forebay;

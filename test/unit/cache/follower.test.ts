@@ -128,10 +128,10 @@ test('nothing is proven before everything up to the number of the answer was for
   log.commit('row:{b}');
   log.number();
   const reads: number[] = [];
-  const { read } = log;
+  const read = log.read.bind(log);
   log.read = async (after) => {
     reads.push(follower.asOf(0));
-    return read.call(log, after);
+    return read(after);
   };
   await clock.pass(INTERVAL_MS);
   expect(reads).toEqual([START]);
@@ -163,7 +163,7 @@ test('a source that does not answer proves nothing, and is asked again', async (
 
 test('a question that is never answered is given up after the bound, and another is asked', async () => {
   const { clock, log, follower } = await open();
-  const { advance } = log;
+  const advance = log.advance.bind(log);
   let signal: AbortSignal | undefined;
   log.advance = ((call: { signal: AbortSignal }) => {
     signal = call.signal;
