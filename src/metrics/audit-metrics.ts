@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client';
-import { Counter, Gauge } from 'prom-client';
 import type { Auditor } from '../cache/auditor.ts';
+import { counterAtScrape, gaugeAtScrape, one } from './at-scrape.ts';
 
 const COUNTERS = [
   ['forebay_audit_checked_total', 'Cached entries that were compared with the database.', 'checked'],
@@ -14,26 +14,10 @@ const COUNTERS = [
 
 /** Registers what the auditor found. */
 export function registerAuditMetrics(registry: Registry, { counts }: Auditor): void {
-  const registers = [registry];
-  for (const [name, help, count] of COUNTERS) {
-    const counter = new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        this.inc(counts[count]);
-      },
-    });
-    void counter;
-  }
-  const worst = new Gauge({
+  for (const [name, help, count] of COUNTERS) counterAtScrape(registry, { name, help }, () => one(counts[count]));
+  const worst = {
     name: 'forebay_audit_worst_age_seconds',
     help: 'The longest that a stale entry was seen to be served after the database was seen to differ; 0 if there was none.',
-    registers,
-    collect() {
-      this.set(counts.worstAgeMs / 1000);
-    },
-  });
-  void worst;
+  };
+  gaugeAtScrape(registry, worst, () => one(counts.worstAgeMs / 1000));
 }

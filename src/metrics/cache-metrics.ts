@@ -1,17 +1,16 @@
 import type { Registry } from 'prom-client';
-import { Counter, Gauge } from 'prom-client';
 import type { Cache } from '../cache/cache-types.ts';
 import type { CacheStats } from '../cache/stats.ts';
+import type { Sample } from './at-scrape.ts';
+import { counterAtScrape, gaugeAtScrape, one } from './at-scrape.ts';
 
 /** What of a cache is asked for: its name and its counts, of whatever record it is. */
 export type Counted = Pick<Cache<never, unknown>, 'name' | 'stats'>;
 
-type Sample = readonly [labels: Record<string, string>, value: number];
 type Read = (stats: CacheStats) => readonly Sample[];
 
 const each = (label: string, counts: object): Sample[] =>
   Object.entries(counts).map(([name, value]) => [{ [label]: snake(name) }, Number(value)]);
-const one = (value: number): Sample[] => [[{}, value]];
 const snake = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** Name, help, labels beside `cache`, and where the numbers stand. The caches count in plain integers; they are read at the scrape. */
@@ -77,34 +76,8 @@ const GAUGES: readonly (readonly [name: string, help: string, read: Read])[] = [
 
 /** Registers the metrics of caches. */
 export function registerCacheMetrics(registry: Registry, caches: readonly Counted[]): void {
-  const registers = [registry];
-  for (const [name, help, labels, read] of COUNTERS) {
-    const counter = new Counter({
-      name,
-      help,
-      registers,
-      labelNames: ['cache', ...labels],
-      collect() {
-        this.reset();
-        for (const [cacheLabels, value] of samples(caches, read)) this.inc(cacheLabels, value);
-      },
-    });
-    void counter;
-  }
-  for (const [name, help, read] of GAUGES) {
-    const gauge = new Gauge({
-      name,
-      help,
-      registers,
-      labelNames: ['cache'],
-      collect() {
-        for (const [labels, value] of samples(caches, read)) this.set(labels, value);
-      },
-    });
-    void gauge;
-  }
-}
-
-function samples(caches: readonly Counted[], read: Read): Sample[] {
-  return caches.flatMap((cache) => read(cache.stats()).map(([labels, value]): Sample => [{ cache: cache.name, ...labels }, value]));
+  const samples = (read: Read) => (): Sample[] =>
+    caches.flatMap((cache) => read(cache.stats()).map(([labels, value]): Sample => [{ cache: cache.name, ...labels }, value]));
+  for (const [name, help, labels, read] of COUNTERS) counterAtScrape(registry, { name, help, labels: ['cache', ...labels] }, samples(read));
+  for (const [name, help, read] of GAUGES) gaugeAtScrape(registry, { name, help, labels: ['cache'] }, samples(read));
 }

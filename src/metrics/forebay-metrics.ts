@@ -1,8 +1,9 @@
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Auditor } from '../cache/auditor.ts';
 import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
+import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
 
@@ -20,7 +21,6 @@ export interface MetricsSources {
 /** One registry with every metric of the library; the service adds those of HTTP. */
 export function createMetrics(sources: MetricsSources): Registry {
   const registry = new Registry();
-  const registers = [registry];
   collectDefaultMetrics({ register: registry });
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
@@ -41,16 +41,6 @@ export function createMetrics(sources: MetricsSources): Registry {
     ['forebay_database_waiting', 'Callers that wait for a connection to the database.', () => sources.pool().waiting],
   ];
   const offered = sources.follower.state() === 'off' ? gauges.filter(([name]) => name !== 'forebay_redis_up') : gauges;
-  for (const [name, help, read] of offered) {
-    const gauge = new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
-    });
-    void gauge;
-  }
+  for (const [name, help, read] of offered) gaugeAtScrape(registry, { name, help }, () => one(read()));
   return registry;
 }
