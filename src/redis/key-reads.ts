@@ -18,22 +18,29 @@ const MAX_UNANSWERED = 20_000;
 /** Deadlines so close to each other share a timer. */
 const SAME_DEADLINE_MS = 1;
 
-/** Which values count, by what was read right before them; `null` when nothing may be said of any. */
+/** Which values count, by what was read right before them or with them; `null` when nothing may be said of any. */
 export type Head = ((bytes: Buffer) => boolean) | null;
 
-/** Reads of one turn of the event loop, in overlapped MGETs behind one look at the head that says which values count, and at the server's clock. */
+/** Says which values count. */
+export interface HeadReader {
+  /** A key that is read with the values, at the very same moment; `null`: the head is read in some other way. */
+  readonly key: string | null;
+  /** Called right before values are asked for. What it returns says, of what was found under `key`, which of the values that were read with it count. It never rejects. */
+  begin(): (found: Buffer | null) => Promise<Head>;
+}
+
+/** Reads of one turn of the event loop, in overlapped MGETs behind one look at the server's clock, and under the head that says which values count. */
 export class KeyReads {
   readonly #client: Redis;
   readonly #clock: Clock;
-  readonly #readHead: () => Promise<Head>;
+  readonly #head: HeadReader;
   readonly #batch: TurnBatch<Pending>;
   #unanswered = 0;
 
-  /** `readHead` never rejects. */
-  constructor(client: Redis, clock: Clock, readHead: () => Promise<Head>) {
+  constructor(client: Redis, clock: Clock, head: HeadReader) {
     this.#client = client;
     this.#clock = clock;
-    this.#readHead = readHead;
+    this.#head = head;
     this.#batch = new TurnBatch(clock, (reads) => this.#send(reads));
   }
 
@@ -48,12 +55,12 @@ export class KeyReads {
 
   #send(reads: Pending[]): void {
     const waiting = new Deadlines(reads, this.#clock);
-    // The head is asked for first and its reply comes first: every value below is at least as new as what it says.
-    const head = this.#readHead();
+    // The head is asked for first, or with the values: each of them is at least as new as what it says.
+    const judge = this.#head.begin();
     const serverClock = this.#client.time();
     const chunks: Promise<void>[] = [];
     for (let at = 0; at < reads.length; at += KEYS_PER_MGET)
-      chunks.push(this.#sendChunk(reads.slice(at, at + KEYS_PER_MGET), head, serverClock));
+      chunks.push(this.#sendChunk(reads.slice(at, at + KEYS_PER_MGET), judge, serverClock));
     void Promise.allSettled(chunks).then(() => {
       waiting.cancel();
       this.#unanswered -= reads.length;
@@ -62,21 +69,24 @@ export class KeyReads {
 
   async #sendChunk(
     reads: readonly Pending[],
-    head: Promise<Head>,
+    judge: (found: Buffer | null) => Promise<Head>,
     serverClock: Promise<[string | number, string | number] | unknown[]>,
   ): Promise<void> {
+    const { key: headKey } = this.#head;
+    const keys = reads.map(({ key }) => key);
     try {
-      const [values, counts, [seconds, micros]] = await Promise.all([
-        this.#client.mgetBuffer(reads.map((read) => read.key)),
-        head,
+      const [found, [seconds, micros]] = await Promise.all([
+        this.#client.mgetBuffer(headKey === null ? keys : [headKey, ...keys]),
         serverClock,
       ]);
+      const [headFound, values] = headKey === null ? [null, found] : [found[0] ?? null, found.slice(1)];
+      const head = await judge(headFound);
       const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
       reads.forEach((read, i) => {
         const bytes = values[i] ?? null;
         // Without a head nothing may be said of any value: fail closed.
-        if (counts === null) read.settle(unavailable('unverified'));
-        else read.settle(bytes === null || !counts(bytes) ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
+        if (head === null) read.settle(unavailable('unverified'));
+        else read.settle(bytes === null || !head(bytes) ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
       });
     } catch {
       for (const read of reads) read.settle(unavailable('error'));

@@ -18,7 +18,8 @@ const OPEN_MS = 500;
 /**
  * A store on one Redis server that follows a log of changes. One connection for commands, one for the bus. Opens in the background; close it with `close`.
  *
- * One hash holds where it is: the epoch, the fence, the base (values of before do not count), and a number for each tag bucket. If it vanishes it is made anew with a newer base, so its loss costs loads.
+ * One hash, the table, holds where it is: the epoch, the fence, the base (values of before do not count), and a number for each tag bucket. If it vanishes it is made anew with a newer base, so its loss
+ * costs loads. A key beside it, the head, repeats the first three; scripts write both, and if either vanishes it is made from the other or anew.
  * `tags`: those of whoever follows the log here; stamps of before it followed come from the table.
  */
 export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore {
@@ -36,6 +37,8 @@ class RedisLogStore implements LogStore {
   readonly #tags: LogTags;
   readonly #channel: string;
   readonly #table: string;
+  /** Epoch, base and fence of the table once more, so that they can be read in one command with values. */
+  readonly #head: string;
   readonly #calls: ScriptCalls;
   readonly #values: RedisValues;
   readonly #bus: Bus;
@@ -51,8 +54,15 @@ class RedisLogStore implements LogStore {
     const { client, subscriber, clock, prefix, boundMs } = this.#link;
     this.#channel = `${prefix}forebay:log`;
     this.#table = `${prefix}forebay:log`;
+    this.#head = `${prefix}forebay:log:at`;
     this.#calls = new ScriptCalls(client, clock);
-    this.#values = new RedisValues({ client, clock, calls: this.#calls, prefix, readHead: () => this.#readHead() });
+    this.#values = new RedisValues({
+      client,
+      clock,
+      calls: this.#calls,
+      prefix,
+      head: { key: this.#head, begin: () => this.#beginReads() },
+    });
     this.#bus = new Bus({
       client: subscriber,
       channel: this.#channel,
@@ -100,7 +110,7 @@ class RedisLogStore implements LogStore {
     const { prefix } = this.#link;
     const args = { epoch, number, channel: this.#channel, message: encodeEntryMessage(epoch, entry), all, buckets };
     const keys = entry.keys.map((key) => prefix + key);
-    const reply = await this.#calls.run(applyEntry(this.#table, keys, args), deadline);
+    const reply = await this.#calls.run(applyEntry([this.#table, this.#head], keys, args), deadline);
     if (!reply.ok) return { outcome: 'unavailable' };
     const [outcome, fence] = (reply.value as Buffer[]).map(String);
     return outcome === 'ahead' || outcome === 'behind' ? { outcome, fence: Number(fence) } : { outcome: 'applied' };
@@ -124,7 +134,7 @@ class RedisLogStore implements LogStore {
   }
 
   async restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean> {
-    return (await this.#calls.run(openLog(this.#table, epoch, number, seen), deadline)).ok;
+    return (await this.#calls.run(openLog([this.#table, this.#head], epoch, number, seen), deadline)).ok;
   }
 
   wake(): void {
@@ -148,22 +158,24 @@ class RedisLogStore implements LogStore {
     else this.#listener?.onEntry(message.epoch, message.entry);
   }
 
-  /**
-   * Reads where the table is, right before values are read on the same connection, and says which of them count: none unless the table has followed the log as far as this process had when it asked, and then
-   * those at or after its base. What this process hears of later than that meets the flights that are under way.
-   */
-  async #readHead(): Promise<Head> {
+  /** What counts of the values that are read from here on is held against where this process is now. */
+  #beginReads(): (found: Buffer | null) => Promise<Head> {
     const need = this.#position();
+    return (found) => this.#judge(need, found);
+  }
+
+  /**
+   * Says which values count, by where the table was at the very moment at which they were read: none unless it had followed the log as far as this process had when it asked, and then those at or after its
+   * base. What this process hears of later than that meets the flights that are under way. It is not enough to look at the table before:
+   *
+   * 1. the table says that the server has forgotten all that it has to;
+   * 2. the server becomes a replica of one that lags behind, and takes over what that one holds, without closing a connection;
+   * 3. a value of before is read.
+   */
+  async #judge(need: LogPosition, found: Buffer | null): Promise<Head> {
     if (need.epoch === '') return null;
-    let fields: (string | null)[];
-    try {
-      fields = await this.#link.client.hmget(this.#table, 'e', 'b', 'f');
-    } catch (error) {
-      if (!isWrongType(error)) return null;
-      fields = [];
-    }
-    const [epoch, base, fence] = fields;
-    const at = epoch === need.epoch && isNumber(base) && isNumber(fence) ? { base: Number(base), fence: Number(fence) } : null;
+    const [, epoch, base, fence] = HEAD.exec(found?.toString('latin1') ?? '') ?? [];
+    const at = epoch === need.epoch ? { base: Number(base), fence: Number(fence) } : null;
     if (at !== null && at.fence < need.number) return this.#isBehind();
     const isKnown = at !== null && this.#known?.epoch === need.epoch && this.#known.base === at.base;
     const opened = isKnown ? at : await this.#open(need);
@@ -193,7 +205,7 @@ class RedisLogStore implements LogStore {
 
   async #openNow({ epoch, number }: LogPosition): Promise<Opened | null> {
     const { clock } = this.#link;
-    const reply = await this.#calls.run(openLog(this.#table, epoch, number, null), clock.now() + OPEN_MS);
+    const reply = await this.#calls.run(openLog([this.#table, this.#head], epoch, number, null), clock.now() + OPEN_MS);
     if (!reply.ok || !Array.isArray(reply.value) || this.#position().epoch !== epoch) return null;
     const [base = Number.NaN, fence = Number.NaN, ...fields] = reply.value.map(Number);
     const stamps: [number, number][] = [];
@@ -209,6 +221,8 @@ interface Opened {
   readonly base: number;
   readonly fence: number;
 }
+
+const HEAD = /^(\S+) (\d{1,16}) (\d{1,16})$/;
 
 /** A field of the table that somebody else wrote over is as good as none. */
 function isNumber(field: string | null | undefined): field is string {

@@ -71,7 +71,13 @@ class RedisTier implements RemoteTier {
       clock,
       calls: this.#calls,
       prefix,
-      readHead: async () => ((await sync.readHead()) ? () => true : null),
+      head: {
+        key: null,
+        begin: () => {
+          const isLevel = sync.readHead();
+          return async () => ((await isLevel) ? () => true : null);
+        },
+      },
     });
     const onGap = (): void => {
       for (const listener of this.#listeners) listener.onGap('missed');

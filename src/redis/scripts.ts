@@ -89,16 +89,17 @@ export interface ApplyEntryArgs {
   readonly buckets: readonly number[];
 }
 
-export function applyEntry(table: string, keys: readonly string[], args: ApplyEntryArgs): ScriptCall {
+/** `log`: the table and its head. */
+export function applyEntry(log: readonly [string, string], keys: readonly string[], args: ApplyEntryArgs): ScriptCall {
   const { epoch, number, channel, message, all, buckets } = args;
   return {
     script: APPLY_ENTRY,
-    keys: [table, ...keys.flatMap(pair)],
+    keys: [...log, ...keys.flatMap(pair)],
     args: [epoch, String(number), channel, message, all ? '1' : '0', ...buckets.map(String)],
   };
 }
 
 /** `seen`: the fence that must not go on; `null` only makes a table that is gone. */
-export function openLog(table: string, epoch: string, number: number, seen: number | 'none' | null): ScriptCall {
-  return { script: OPEN_LOG, keys: [table], args: [epoch, String(number), seen === null ? '' : String(seen)] };
+export function openLog(log: readonly [string, string], epoch: string, number: number, seen: number | 'none' | null): ScriptCall {
+  return { script: OPEN_LOG, keys: [...log], args: [epoch, String(number), seen === null ? '' : String(seen)] };
 }

@@ -1,14 +1,14 @@
 import type { Redis } from 'ioredis';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Head } from './key-reads.ts';
+import type { HeadReader } from './key-reads.ts';
 import { KeyReads } from './key-reads.ts';
 import type { ScriptCalls } from './script-calls.ts';
 import { acquire, fill, pair } from './scripts.ts';
 
 const FILL_WAIT_MS = 1000;
 
-/** Values and leases by key. Which values count is said by the head that is read right before them. */
+/** Values and leases by key. Which values count is said by the head that is read with them. */
 export class RedisValues {
   readonly #client: Redis;
   readonly #clock: Clock;
@@ -16,12 +16,12 @@ export class RedisValues {
   readonly #prefix: string;
   readonly #reads: KeyReads;
 
-  constructor(parts: { client: Redis; clock: Clock; calls: ScriptCalls; prefix: string; readHead: () => Promise<Head> }) {
+  constructor(parts: { client: Redis; clock: Clock; calls: ScriptCalls; prefix: string; head: HeadReader }) {
     this.#client = parts.client;
     this.#clock = parts.clock;
     this.#calls = parts.calls;
     this.#prefix = parts.prefix;
-    this.#reads = new KeyReads(parts.client, parts.clock, parts.readHead);
+    this.#reads = new KeyReads(parts.client, parts.clock, parts.head);
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {

@@ -9,6 +9,7 @@ export const EPOCH = 'e1';
 export const KEY = 'f:{1}';
 /** Where the contract's stores keep the log. */
 export const TABLE = 'forebay:log';
+export const HEAD = 'forebay:log:at';
 
 export type Told = { epoch: string; entry: LogEntry } | 'gap' | 'behind' | 'wake' | 'up';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { tagBuckets } from '../../src/cache/tags.ts';
 import type { Follows } from './log-store.follows.ts';
-import { apply, bodyOf, elapsed, EPOCH, fill, follow, KEY, lease, loaded, logEntry, soon, TABLE } from './log-store.follows.ts';
+import { apply, bodyOf, elapsed, EPOCH, fill, follow, HEAD, KEY, lease, loaded, logEntry, soon, TABLE } from './log-store.follows.ts';
 import type { RemoteWorld } from './remote-tier.world.ts';
 
 /** Timers and a busy machine may add so much to a wait that has a limit. */
@@ -11,8 +11,15 @@ const U = tagBuckets(['u']);
 
 /** What may become of the table, besides being lost. */
 const DAMAGES: readonly [string, (world: RemoteWorld) => Promise<void>][] = [
-  ['is gone', (world) => world.unlink(TABLE)],
-  ['is of another type', (world) => world.unlink(TABLE).then(() => world.set(TABLE, Buffer.from('foreign')))],
+  ['is gone, and its head with it', (world) => world.unlink(TABLE).then(() => world.unlink(HEAD))],
+  [
+    'is of another type, as is its head',
+    async (world) => {
+      for (const key of [TABLE, HEAD]) await world.unlink(key);
+      await world.set(TABLE, Buffer.from('foreign'));
+      await world.set(HEAD, Buffer.from('e1 0'));
+    },
+  ],
   ['went with everything', (world) => world.flush()],
 ];
 
@@ -134,6 +141,31 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         expect(await bodyOf(b)).toBe('new');
       });
 
+      it('without a head is as it was: its head is written again by the next read', async () => {
+        await apply(a, logEntry(1), logEntry(2));
+        await fill(a, loaded('kept', 1));
+        await world.unlink(HEAD);
+        // What was read without a head is not believed, but for what was loaded at the reader's own place.
+        a.position.number = 2;
+        expect(await bodyOf(a)).toBeNull();
+        expect(await bodyOf(a)).toBe('kept');
+      });
+
+      it('that is gone under its head serves those who know it; whoever does not makes it anew', async () => {
+        await apply(a, logEntry(1));
+        await fill(a, loaded('kept', 1));
+        a.position.number = 1;
+        await bodyOf(a);
+        await world.unlink(TABLE);
+        expect(await bodyOf(a)).toBe('kept');
+        const c = await follow(world, 1);
+        expect(await bodyOf(c)).toBe('kept');
+        expect(await c.store.fence(EPOCH, soon())).toBe(1);
+        await world.unlink(TABLE);
+        await apply(a, logEntry(9));
+        expect(await bodyOf(a)).toBeNull();
+      });
+
       it('restarts only from the fence that was seen', async () => {
         await apply(a, logEntry(1), logEntry(2));
         await fill(a, loaded('kept', 2));
@@ -150,7 +182,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
       });
 
       it('with a fence that is no number is none', async () => {
-        const damage = (): Promise<void> => world.damageLog({ e: EPOCH, b: '0', f: 'far' });
+        const damage = (): Promise<void> => world.unlink(HEAD).then(() => world.damageLog({ e: EPOCH, b: '0', f: 'far' }));
         await damage();
         expect(await a.store.fence(EPOCH, soon())).toBe('none');
         await fill(a, loaded('old', 3));
@@ -216,7 +248,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
       it('stamps are read again when the base is another one', async () => {
         await apply(a, logEntry(1));
         await bodyOf(b);
-        await world.unlink(TABLE);
+        await world.flush();
         await apply(a, logEntry(2), logEntry(3, { buckets: U }));
         // This process has followed the log without hearing of the stamps.
         b.position.number = 3;

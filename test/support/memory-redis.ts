@@ -240,7 +240,7 @@ export class MemoryRedis {
     return reply.map(asBuffer);
   }
 
-  #applyEntry([table = '', ...keys]: readonly string[], args: readonly (string | Buffer)[]): Reply {
+  #applyEntry([table = '', head = '', ...keys]: readonly string[], args: readonly (string | Buffer)[]): Reply {
     const [epoch = '', number = '', channel = '', message = '', all, ...buckets] = args.map(String);
     let fields = this.#logTable(table, epoch);
     const fence = Number(fields?.get('f'));
@@ -255,11 +255,12 @@ export class MemoryRedis {
     if (all === '1') fields.set('b', number);
     for (const bucket of buckets) fields.set(bucket, number);
     fields.set('f', number);
+    this.set(head, Buffer.from(`${epoch} ${fields.get('b')} ${number}`));
     this.publish(channel, message);
     return ['applied', number].map(asBuffer);
   }
 
-  #openLog([table = '']: readonly string[], args: readonly (string | Buffer)[]): Reply {
+  #openLog([table = '', head = '']: readonly string[], args: readonly (string | Buffer)[]): Reply {
     const [epoch = '', number = '', seen] = args.map(String);
     let fields = this.#logTable(table, epoch);
     if (fields === undefined || fields.get('f') === seen) {
@@ -270,6 +271,7 @@ export class MemoryRedis {
       ]);
     }
     const reply = [fields.get('b') ?? '0', fields.get('f') ?? ''];
+    this.set(head, Buffer.from([epoch, ...reply].join(' ')));
     for (const [field, stamp] of fields) if (!['e', 'b', 'f'].includes(field)) reply.push(field, stamp);
     return reply.map(asBuffer);
   }
@@ -277,7 +279,7 @@ export class MemoryRedis {
   /** The log table, if it is there, of this epoch, and has a fence. */
   #logTable(table: string, epoch: string): Map<string, string> | undefined {
     const fields = this.#hash(table);
-    return fields?.get('e') === epoch && /^\d+$/.test(fields.get('f') ?? '') ? fields : undefined;
+    return fields?.get('e') === epoch && fields.has('b') && /^\d+$/.test(fields.get('f') ?? '') ? fields : undefined;
   }
 
   #newHash(key: string, from: readonly (readonly [string, string])[]): Map<string, string> {

@@ -80,8 +80,38 @@ it('of values that were read while the table was gone, those count that were loa
     arriveAll(reader.commands);
     // A process that lags makes the table anew meanwhile, and it is brought level: that says nothing of what was read before.
     server.redis.setHash('forebay:log', { e: EPOCH, b: '1', f: '1' });
+    server.redis.set('forebay:log:at', Buffer.from(`${EPOCH} 1 1`));
     await world.apply(entry(2, [KEY]));
     await flow(clock, reader.commands);
     expect((await read).outcome).toBe(outcome);
   }
+});
+
+it('a server that is set back to an older copy of itself at any moment of a read does not have its old values believed', async () => {
+  const outcomes: string[] = [];
+  for (let arrivals = 0; ; arrivals += 1) {
+    const world = open();
+    const { clock, server, reader } = world;
+    await world.start();
+    await world.apply(entry(1));
+    world.put(1);
+    const copy = server.redis.copy();
+    await world.apply(entry(2, [KEY]));
+    reader.number = 2;
+    // It knows the table.
+    const first = reader.store.read(KEY, clock.now() + 50);
+    await flow(clock, reader.commands);
+    expect(await first).toEqual({ outcome: 'miss' });
+
+    const read = reader.store.read(KEY, clock.now() + 50);
+    await clock.settle();
+    let left = arrivals;
+    for (; left > 0 && reader.commands.can('arrive'); left -= 1) reader.commands.step('arrive');
+    if (left > 0) break;
+    server.redis.restore(copy);
+    await flow(clock, reader.commands);
+    outcomes.push((await read).outcome);
+  }
+  expect(outcomes.length).toBeGreaterThan(2);
+  expect(outcomes).not.toContain('found');
 });

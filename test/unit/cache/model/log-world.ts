@@ -13,11 +13,14 @@ import type { Reads } from './reads.ts';
 import type { Write } from './world.ts';
 import { World } from './world.ts';
 
+const TABLE = 'forebay:log';
+/** The key that is read with values. */
+const HEAD = 'forebay:log:at';
 const MAX_COPIES = 3;
 
 /** A world in which the database keeps a log of changes that every process and Redis follow. */
 export class LogWorld extends World<LogInstance> {
-  readonly table = 'forebay:log';
+  readonly tables = [TABLE, HEAD];
   readonly log: ModelLog;
   readonly #relay: LogSettings['relay'];
   readonly #copies: MemoryCopy[] = [];
@@ -50,7 +53,7 @@ export class LogWorld extends World<LogInstance> {
 
   get isLevel(): boolean {
     const { epoch, last, waiting } = this.log;
-    const [inStore, fence] = this.server.redis.hmget(this.table, ['e', 'f']).map(String);
+    const [inStore, fence] = this.server.redis.hmget(TABLE, ['e', 'f']).map(String);
     if (waiting > 0 || inStore !== epoch || fence !== String(last)) return false;
     return this.instances.every((one) => {
       const { number, settling } = one.follower.stats();
@@ -87,12 +90,15 @@ export class LogWorld extends World<LogInstance> {
    */
   override check(): string | null {
     const { redis } = this.server;
-    const [epoch, base, fence] = redis.hmget(this.table, ['e', 'b', 'f']).map(String);
+    const [epoch, base, fence] = String(redis.get(HEAD)).split(' ');
+    const [stampsOf] = redis.hmget(TABLE, ['e']).map(String);
     for (const key of KEYS) {
       const bytes = redis.get(`${CACHE_NAME}:{${key}}`);
       const entry = bytes === null ? null : decodeEntry(bytes);
       if (entry === null || entry.point.generation !== epoch || entry.point.stamp < Number(base)) continue;
-      const stamps = redis.hmget(this.table, entry.buckets.map(String)).map(Number);
+      // Without the table, only who has followed the log for long can tell.
+      if (stampsOf !== epoch && entry.buckets.length > 0) continue;
+      const stamps = redis.hmget(TABLE, entry.buckets.map(String)).map(Number);
       if (stamps.some((stamp) => stamp > entry.point.stamp)) continue;
       const version = entry.absent ? this.database.lastAbsent(key) : entry.version;
       const due = this.log.numbered.findLast(({ number, commit }) => commit.key === key && number <= Number(fence));

@@ -75,7 +75,7 @@ async function perform(op: Op, { keys, reach }: Program, world: World, reads: Re
       return;
     }
     case 'lose':
-      if (op.what === 'table') server.redis.unlink(world.table);
+      if (op.what === 'table') for (const key of world.tables) server.redis.unlink(key);
       else if (op.what === 'everything') server.redis.flush();
       else server.redis.forgetScripts();
       return;

@@ -20,7 +20,7 @@ interface Outstanding {
 
 /** A world in which whoever writes invalidates, and the others hear of it on the bus. */
 export class TierWorld extends World {
-  readonly table = 'forebay:tags';
+  readonly tables = ['forebay:tags'];
   readonly #history = new History();
   #outstanding: Outstanding[] = [];
 

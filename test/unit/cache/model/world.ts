@@ -24,8 +24,8 @@ export abstract class World<I extends Instance = Instance> {
   readonly database = new Database();
   readonly server: MemoryServer;
   readonly instances: I[] = [];
-  /** Name of the table in Redis without which no value counts. */
-  abstract readonly table: string;
+  /** Keys in Redis that say which values count. */
+  abstract readonly tables: readonly string[];
   protected readonly settings: Settings;
   /** Calls that were decided on and not made yet: a process may be slow between its commit and its invalidation. */
   readonly #intents: (() => void)[] = [];
