@@ -115,8 +115,9 @@ export class TagTable implements TagStamps {
    * Takes over the whole table, as read from where it is kept. `missed`: what this copy's `missed` was when the reading was sent; a change missed since then may not be in it, so this copy stays behind.
    */
   replace(point: TagPoint, stamps: Iterable<readonly [bucket: number, stamp: number]>, missed: number = this.#missed): void {
-    // A reply that is older than what a message has brought since is no news.
-    if (!this.#behind && point.generation === this.#point.generation && point.stamp <= this.#point.stamp) return;
+    const isSame = point.generation === this.#point.generation;
+    // A reply that is older than what a message has brought since is no news; nor does it bring a copy level that is behind, for it would take that message back.
+    if (isSame && (point.stamp < this.#point.stamp || (point.stamp === this.#point.stamp && !this.#behind))) return;
     this.#stamps.fill(0);
     for (const [bucket, stamp] of stamps) this.#stamps[bucket] = stamp;
     this.#point = point;

@@ -73,6 +73,17 @@ describe('the copy of the tag stamps', () => {
     expect(tags.changes).toBe(changes);
   });
 
+  test('an older reading does not take back a change that came while this copy was behind: it stays behind', () => {
+    const tags = table();
+    tags.miss();
+    const { missed } = tags;
+    tags.apply({ generation: 'g', previous: 10, stamp: 20, buckets: [1] });
+    tags.replace({ generation: 'g', stamp: 10 }, [], missed);
+    expect([tags.behind, tags.point.stamp, tags.isGood({ generation: 'g', stamp: 10 }, [1])]).toEqual([true, 20, false]);
+    tags.replace({ generation: 'g', stamp: 20 }, [[1, 20]], missed);
+    expect([tags.behind, tags.isGood({ generation: 'g', stamp: 10 }, [1])]).toEqual([false, false]);
+  });
+
   test('every news changes the count of changes', () => {
     const tags = table();
     const counts = [tags.changes];
