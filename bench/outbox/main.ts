@@ -9,8 +9,8 @@ import { createAlternatives, meanings, variants } from './variants.ts';
 import { startWriting } from './writers.ts';
 
 const OPTIONS = {
-  rounds: { type: 'string', default: '30' },
-  seconds: { type: 'string', default: '0.4' },
+  rounds: { type: 'string', default: '12' },
+  seconds: { type: 'string', default: '0.8' },
   rows: { type: 'string', default: '100000' },
   clients: { type: 'string', default: '1,8,32' },
   variants: { type: 'string', default: variants.join(',') },
@@ -23,8 +23,8 @@ const HELP = `node bench/outbox/main.ts [options]
 
 Single-row updates of forebay.file_info by id on a Postgres of its own (fsync=on), while a relay numbers the outbox every 50 ms; and updates of all rows in one statement.
 
-  --rounds 30        of all variants in turn; medians, and medians of the ratios within a round
-  --seconds 0.4      of each variant in each round: short, since whatever else the machine does should meet all variants alike
+  --rounds 12        of all variants in turn; medians, and medians of the ratios within a round
+  --seconds 0.8      of each variant in each round: short, since whatever else the machine does should meet all variants alike
   --rows 100000
   --clients 1,8,32
   --variants ${variants.join(',')}

@@ -29,7 +29,7 @@ export interface BigUpdate {
 }
 
 /** What a change of the triggers costs the writers once (each plans its statement anew) is over by then. */
-const SETTLE_MS = 150;
+const SETTLE_MS = 300;
 
 /** While writers of the given number are at work. */
 export async function measureSlice(

@@ -83,11 +83,12 @@ begin
     )
     -- `rest` is what this statement saw and left. What was committed since is no concern of this call: were it asked for here, then under steady writes there would always be some, so
     -- callers would come again at once and never be told that they have all.
-    -- Rows that differ in their ids alone become one change: that halves what the log takes, and what those who read it have to parse.
+    -- Rows that differ in their ids alone become one change: that halves what the log takes, and what those who read it have to parse. Made as json and then turned into jsonb: built
+    -- as jsonb, 1,000 ids take 23 ms, and so 3 ms.
     select (select count(*) from waiting) >= 1000 or (select count(*) from waiting) > (select count(*) from chosen),
-           jsonb_agg(jsonb_build_object('caches', caches, 'ids', ids, 'tags', tags, 'everything', everything, 'purge', purge))
+           json_agg(json_build_object('caches', caches, 'ids', ids, 'tags', tags, 'everything', everything, 'purge', purge))::jsonb
       into rest, taken
-      from (select caches, tags, everything, purge, coalesce(jsonb_agg(id) filter (where id is not null), '[]') as ids
+      from (select caches, tags, everything, purge, coalesce(array_agg(id) filter (where id is not null), '{}') as ids
               from gone left join lateral unnest(ids) as given (id) on true
              group by caches, tags, everything, purge) changed;
     if taken is not null then
