@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import type { Settings } from './instance.ts';
 import type { Program } from './program.ts';
+import type { Monotonic } from './reads.ts';
 import { runProgram } from './run.ts';
 import type { World } from './world.ts';
 
@@ -19,7 +20,7 @@ const RUNS = 2000;
 export async function checkModel<S extends Settings>(
   programs: fc.Arbitrary<Program<S>>,
   open: (settings: S) => World,
-  options: { monotonic: boolean },
+  options: { monotonic: Monotonic },
 ): Promise<void> {
   const { FOREBAY_MODEL_SEED: seed = SEED, FOREBAY_MODEL_PATH: path, FOREBAY_MODEL_RUNS: runs = RUNS } = process.env;
   await fc.assert(

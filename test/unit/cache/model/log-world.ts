@@ -78,15 +78,19 @@ export class LogWorld extends World<LogInstance> {
       const call = op.after === 'settle' ? cache.settle([key]) : purge ? cache.purge(targets) : cache.invalidate(targets);
       for (const one of op.after === 'settle' ? [key] : targets.keys) reads.isForgotten(instance, one);
       reads.follow(
-        call.then(() => raise(instance.own, promised)),
+        call.then(() => {
+          raise(instance.own, promised);
+          // As whoever writes does next.
+          reads.get(instance, key);
+        }),
         op.after,
       );
     });
   }
 
   /**
-   * Between any two moments: what lies in the store and counts, for whoever is where the store is, tells of all that the entries up to there say; and no process would serve from its memory what it may not
-   * give to a read that began now.
+   * Between any two moments: what lies in the store and counts, for whoever is where the store is, tells of all that the entries up to there say; every process has followed the log over all that was
+   * committed before the time up to which it says so; and none would serve from its memory what it may not give to a read that began now.
    */
   override check(): string | null {
     const { redis } = this.server;
@@ -107,6 +111,9 @@ export class LogWorld extends World<LogInstance> {
       }
     }
     for (const instance of this.instances) {
+      const { asOf, number } = { asOf: instance.follower.asOf(this.clock.now()), number: instance.follower.stats().number };
+      const missed = this.log.commits.find((commit) => commit.at < asOf && !(this.log.numberOf(commit) <= number));
+      if (missed !== undefined) return `${instance.name}: at ${number} it claims to know of version ${missed.version} of ${missed.key}`;
       const floors = this.binding(instance);
       for (const key of KEYS) {
         const held = instance.cache.holds(key);
@@ -142,7 +149,8 @@ export class LogWorld extends World<LogInstance> {
         this.instances[this.instances.indexOf(instance)] = this.make(instance.name);
         return;
       case 'drop':
-        return instance.lines.bus.dropMessages();
+        instance.lines.bus.lostMessages = op.messages;
+        return;
       default:
         throw new Error(`nothing like "${op.op}" happens in a world with a log`);
     }

@@ -20,6 +20,7 @@ export class ModelLog {
   /** Every commit, and the number of the log that told of it. */
   readonly commits: Commit[] = [];
   readonly numbered: { readonly number: number; readonly commit: Commit }[] = [];
+  readonly #numbers = new Map<Commit, number>();
   readonly #rowsPerEntry: number;
   #outbox: Row[] = [];
   #entries: LogEntry[] = [];
@@ -60,12 +61,21 @@ export class ModelLog {
       purge: rows.some(({ purge }) => purge),
     };
     this.#entries.push(entry);
-    for (const { commit } of rows) if (commit !== null) this.numbered.push({ number: this.last, commit });
+    for (const { commit } of rows) {
+      if (commit === null) continue;
+      this.numbered.push({ number: this.last, commit });
+      this.#numbers.set(commit, this.last);
+    }
     return { ...this.look(), entry };
   }
 
   look(): LogState {
     return { epoch: this.epoch, last: this.last, more: this.#outbox.length > 0, entry: null };
+  }
+
+  /** The entry that tells of a commit; infinity while none does. */
+  numberOf(commit: Commit): number {
+    return this.#numbers.get(commit) ?? Number.POSITIVE_INFINITY;
   }
 
   read(after: number): readonly LogEntry[] {

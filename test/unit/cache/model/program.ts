@@ -24,8 +24,8 @@ export type Op =
   | { readonly op: 'warm'; readonly by: number; readonly key: number }
   /** Lets the n-th of the moments that are possible happen, for each number. */
   | { readonly op: 'steps'; readonly picks: readonly number[] }
-  /** Lets everything happen that is possible without time passing. */
-  | { readonly op: 'settle' }
+  /** Lets everything happen that is possible without time passing, each time the n-th of what is possible. */
+  | { readonly op: 'settle'; readonly pick: number }
   /** From here on one part of the world stands still, or none. */
   | { readonly op: 'lag'; readonly lag: Lag | null }
   | { readonly op: 'tick'; readonly ms: number }
@@ -51,8 +51,8 @@ export type LogOp =
   | { readonly op: 'failLog'; readonly by: number }
   /** A process ends, and another begins in its place. */
   | { readonly op: 'reopen'; readonly by: number }
-  /** Messages under way to a process are lost, and nothing else. */
-  | { readonly op: 'drop'; readonly by: number };
+  /** The next messages to a process are lost, and nothing else. */
+  | { readonly op: 'drop'; readonly by: number; readonly messages: number };
 
 /** Ways out of a process. */
 export type Line = 'commands' | 'bus' | 'source';
@@ -73,6 +73,8 @@ export interface Program<S extends Settings = Settings> {
   readonly lag: Lag | null;
   /** Ways out that stand still from the beginning. */
   readonly stalled: readonly { readonly by: number; readonly line: Line }[];
+  /** So many of the first messages to each process are lost. */
+  readonly lost: number;
   /** Kinds of faults that this program leaves out: each fault alone shows more than all of them always. */
   readonly without: readonly Op['op'][];
   readonly ops: readonly Op[];
@@ -116,7 +118,7 @@ const write = op('write', {
 });
 const warm = op('warm', { by, key });
 const steps = op('steps', { picks: fc.array(fc.nat(23), { minLength: 1, maxLength: 8, size: 'max' }) });
-const settle = op('settle', {});
+const settle = op('settle', { pick: fc.constantFrom(0, 0, 1, 2, 5, 23) });
 const aLag: fc.Arbitrary<Lag | null> = fc.option(
   fc.record({
     by,
@@ -143,6 +145,7 @@ const FAULTS = ['tick', 'abort', 'fail', 'evict', 'lose', 'cut', 'stall', 'refus
 const shape = {
   lag: aLag,
   stalled: fc.constant([]),
+  lost: fc.constant(0),
   keys: fc.constantFrom(1, 1, 2, 4),
   reach: fc.constantFrom('key' as const, 'tag' as const, 'any' as const),
 };
@@ -209,10 +212,12 @@ export const calmPrograms: fc.Arbitrary<Program> = fc.record({
 });
 
 const logSettings = {
-  relay: fc.constantFrom('always' as const, 'always' as const, 'never' as const),
+  relay: fc.constantFrom('always' as const, 'never' as const),
   rowsPerEntry: fc.constantFrom(1, 2, 100),
 };
 const LOG_FAULTS = ['copy', 'restore', 'sweep', 'renew', 'failLog', 'reopen', 'drop'] as const;
+/** Kinds of faults in one program. */
+const MOST_FAULTS = 5;
 const aLogLag: fc.Arbitrary<Lag | null> = fc.oneof(
   { arbitrary: aLag, weight: 2 },
   { arbitrary: fc.record({ by, part: fc.constantFrom('log query' as const, 'log reply' as const, 'log reply' as const) }), weight: 1 },
@@ -227,8 +232,10 @@ const deaf = fc.subarray([
 export const stormyLogPrograms: fc.Arbitrary<Program<LogSettings>> = fc.record({
   ...shape,
   lag: aLogLag,
+  keys: fc.constantFrom(1, 2, 4),
   stalled: fc.oneof(fc.constant([]), deaf),
-  without: fc.subarray([...FAULTS, ...LOG_FAULTS]),
+  lost: fc.constantFrom(0, 1, 2),
+  without: fc.subarray([...FAULTS, ...LOG_FAULTS], { minLength: FAULTS.length + LOG_FAULTS.length - MOST_FAULTS }),
   settings: fc.record({ ...stormySettings, ...logSettings }),
   ops: fc.array(
     fc.oneof(
@@ -238,8 +245,8 @@ export const stormyLogPrograms: fc.Arbitrary<Program<LogSettings>> = fc.record({
       { arbitrary: op('sweep', { keep: fc.nat(2) }), weight: 1 },
       { arbitrary: op('renew', {}), weight: 1 },
       { arbitrary: op('failLog', { by }), weight: 1 },
-      { arbitrary: op('reopen', { by }), weight: 1 },
-      { arbitrary: op('drop', { by }), weight: 1 },
+      { arbitrary: op('reopen', { by }), weight: 2 },
+      { arbitrary: op('drop', { by, messages: fc.integer({ min: 1, max: 2 }) }), weight: 3 },
       { arbitrary: op('lag', { lag: aLogLag }), weight: 2 },
     ),
     OPS,
@@ -250,6 +257,7 @@ export const stormyLogPrograms: fc.Arbitrary<Program<LogSettings>> = fc.record({
 export const calmLogPrograms: fc.Arbitrary<Program<LogSettings>> = fc.record({
   ...shape,
   lag: aLogLag,
+  keys: fc.constantFrom(1, 2, 4),
   stalled: fc.oneof(fc.constant([]), deaf),
   without: fc.constant([]),
   settings: fc.record({ ...calmSettings, ...logSettings }),

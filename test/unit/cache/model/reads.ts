@@ -15,20 +15,22 @@ interface Begun {
   readonly seen: number;
 }
 
+/** Whether reads that do not overlap may not go backwards at all, not even between a commit and its invalidation; or may not from one version to an older one, though to an older absence. */
+export type Monotonic = 'never' | 'versions' | 'always';
+
 /** Errors that a call may end with: the ones that the model brings about. */
 const EXPECTED = new Set(['LOAD_FAILED', 'LOAD_TIMEOUT', 'DATABASE_UNAVAILABLE', 'CLOSED']);
 
 /** Begins reads and judges their answers. The first thing that is wrong is kept and thrown by `check`. */
 export class Reads {
   readonly #world: World;
-  readonly #monotonic: boolean;
+  readonly #monotonic: Monotonic;
   readonly #abortable: AbortController[] = [];
   #wrong: string | null = null;
   /** Calls that have not settled. */
   pending = 0;
 
-  /** `monotonic`: whether reads that do not overlap may not go backwards at all, not even between a commit and its invalidation. */
-  constructor(world: World, monotonic: boolean) {
+  constructor(world: World, monotonic: Monotonic) {
     this.#world = world;
     this.#monotonic = monotonic;
   }
@@ -131,13 +133,14 @@ export class Reads {
     if (row === null) {
       const newest = database.lastAbsent(key);
       if (newest < floor.any) this.blame(`${title} says absent, which was so at ${newest} at the latest, and ${floor.any} is promised`);
-      if (this.#monotonic && newest < seen) this.blame(`${title} went backwards: absent at ${newest} at the latest after version ${seen}`);
+      if (this.#monotonic === 'always' && newest < seen)
+        this.blame(`${title} went backwards: absent at ${newest} at the latest after version ${seen}`);
       return;
     }
     const promised = Math.max(floor.any, floor.tagged);
     if (row.key !== key || !database.wasPresent(key, row.version)) this.blame(`${title} gave ${row.key}@${row.version}, which never was`);
     if (row.version < promised) this.blame(`${title} gave version ${row.version}, and ${promised} is promised`);
-    if (this.#monotonic && row.version < seen) this.blame(`${title} went backwards: version ${row.version} after ${seen}`);
+    if (this.#monotonic !== 'never' && row.version < seen) this.blame(`${title} went backwards: version ${row.version} after ${seen}`);
     instance.seen.set(key, Math.max(instance.seen.get(key) ?? 0, row.version));
   }
 

@@ -1,6 +1,7 @@
 import { KEYS } from './database.ts';
 import type { Instance } from './instance.ts';
 import type { Op, Program } from './program.ts';
+import type { Monotonic } from './reads.ts';
 import { Reads } from './reads.ts';
 import type { World } from './world.ts';
 
@@ -12,11 +13,12 @@ const LONGEST_LEASE_MS = 510;
 const RETRY_MS = 150;
 
 /** Runs a program to its end and beyond, until nothing is under way, and throws at the first promise that was not kept. */
-export async function runProgram(program: Program, world: World, { monotonic }: { monotonic: boolean }): Promise<void> {
+export async function runProgram(program: Program, world: World, { monotonic }: { monotonic: Monotonic }): Promise<void> {
   const reads = new Reads(world, monotonic);
   await world.open('a');
   await world.open('b');
   world.lag = program.lag;
+  for (const { lines } of world.instances) lines.bus.lostMessages = program.lost;
   for (const { by, line } of program.stalled) world.instances[by]?.stalled.add(line);
   for (const op of program.ops) {
     if (program.without.includes(op.op)) continue;
@@ -58,7 +60,7 @@ async function perform(op: Op, { keys, reach }: Program, world: World, reads: Re
       }
       return;
     case 'settle':
-      return world.settle();
+      return world.settle(op.pick);
     case 'lag':
       world.lag = op.lag;
       return;
@@ -98,8 +100,9 @@ async function perform(op: Op, { keys, reach }: Program, world: World, reads: Re
 /** Mends everything and lets time pass until nothing is under way. */
 async function calm(world: World, reads: Reads): Promise<void> {
   world.lag = null;
-  for (const { stalled, queries } of world.instances) {
+  for (const { stalled, queries, lines } of world.instances) {
     stalled.clear();
+    lines.bus.lostMessages = 0;
     for (const one of queries) one.failures = 0;
   }
   world.server.redis.refusals = 0;

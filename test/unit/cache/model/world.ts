@@ -116,9 +116,9 @@ export abstract class World<I extends Instance = Instance> {
   }
 
   /** Lets everything happen that is possible without time passing, but for the part that lags, if any. */
-  async settle(): Promise<void> {
+  async settle(pick = 0): Promise<void> {
     await promisesRan();
-    for (let moments = 0; await this.step(0); moments += 1) {
+    for (let moments = 0; await this.step(pick); moments += 1) {
       if (moments > MAX_MOMENTS) throw new Error(`not settled after ${MAX_MOMENTS} moments without time passing`);
     }
   }
