@@ -128,7 +128,7 @@ async function play(
     writing.pause();
     while ((await log.advance()).entry !== null);
     const advanceMs = await timed(() => log.advance());
-    const lookMs = await timed(() => log.look());
+    const lookMs = await timed(() => log.look(null));
     writing.resume();
     const sample: Sample = {
       second: (n * everyMs) / 1_000,

@@ -25,6 +25,14 @@ export interface LogState {
   readonly entry: LogEntry | null;
 }
 
+/** The answer to a look that gives no numbers. */
+export interface LogLook extends LogState {
+  /** Names the moment of this look, for a later one. */
+  readonly moment: string;
+  /** Whether everything that was committed before the moment that was asked after is at or below `last`. */
+  readonly reached: boolean;
+}
+
 /** Something to forget for which nothing in the source changed. */
 export interface LogNote {
   /** Full names of keys. */
@@ -45,8 +53,8 @@ export interface LogCall {
 export interface ChangeLog {
   /** Gives the next number to what is committed and has none, a bounded piece at a time. */
   advance(call?: LogCall): Promise<LogState>;
-  /** The same look without giving a number. */
-  look(call?: LogCall): Promise<LogState>;
+  /** The same look without giving a number. `since`: the `moment` of an earlier look, to be told whether the log has reached it, since under steady writes there is always `more`. */
+  look(since: string | null, call?: LogCall): Promise<LogLook>;
   /** Entries after `after`, in order, a bounded number of them. One that begins later than `after + 1` says that those before are not kept any more. */
   read(after: number, call?: LogCall): Promise<readonly LogEntry[]>;
   /** Resolves when it is durable; its number comes with the next `advance`, of whoever. */

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
-import type { ChangeLog, LogEntry, LogState } from './change-log.ts';
+import type { ChangeLog, LogEntry, LogLook, LogState } from './change-log.ts';
 import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
 import { LogTags } from './log-tags.ts';
 import type { LogStore } from './log-store.ts';
@@ -69,6 +69,8 @@ class LogFollower implements Follower {
   #last = 0;
   #asOf = Number.NEGATIVE_INFINITY;
   #provenLook = 0;
+  /** The first look since the last proof of a process that gives no numbers. */
+  #unproven: { readonly look: number; readonly startedAt: number; readonly moment: string } | null = null;
   #pauseMs: number;
   #timer: Timer | null = null;
   #looking = false;
@@ -237,7 +239,8 @@ class LogFollower implements Follower {
     const before = Math.max(this.#number, this.#relay?.fence ?? 0);
     this.#counts.asked += 1;
     const look = this.#counts.asked;
-    const state = await this.#ask((call) => (this.#numbers ? this.#log.advance(call) : this.#log.look(call)));
+    const since = this.#unproven?.moment ?? null;
+    const state = await this.#ask<LogState | LogLook>((call) => (this.#numbers ? this.#log.advance(call) : this.#log.look(since, call)));
     this.#onStep(state.entry === null ? 'asked' : 'numbered');
     await this.#place(state, before);
     const levelled = this.#level(state);
@@ -245,14 +248,23 @@ class LogFollower implements Follower {
     if (this.#number < state.last) await this.#waitToHear(state.last, levelled);
     if (state.entry !== null) this.#hear(state.entry, 'heardByLog');
     if (this.#number < state.last) await this.#readLog(state.last);
-    if (state.more) {
-      this.#again ||= this.#numbers;
-      if (!this.#numbers) this.#askForRelay();
-      return;
-    }
+    if (!state.more) {
+      this.#unproven = null;
+      this.#prove(look, startedAt, levelled);
+    } else if ('moment' in state) {
+      const earlier = this.#unproven;
+      const isProven = earlier !== null && state.reached;
+      if (earlier === null || isProven) this.#unproven = { look, startedAt, moment: state.moment };
+      if (isProven) this.#prove(earlier.look, earlier.startedAt, levelled);
+      this.#askForRelay();
+    } else this.#again = true;
+  }
+
+  /** All that was committed before this look is known here. */
+  #prove(look: number, startedAt: number, levelled: Promise<boolean>): void {
     this.#asOf = Math.max(this.#asOf, startedAt);
     this.#onStep('heard');
-    this.#provenLook = look;
+    this.#provenLook = Math.max(this.#provenLook, look);
     this.#settling.proven(look, levelled);
   }
 
@@ -278,6 +290,7 @@ class LogFollower implements Follower {
       this.#number = last;
       this.#last = last;
       this.#asOf = Number.NEGATIVE_INFINITY;
+      this.#unproven = null;
       this.tags.begin(epoch, last);
       this.#relay?.forget();
       if (!isFirst) this.#forgetEverything();

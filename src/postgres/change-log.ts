@@ -1,4 +1,4 @@
-import type { ChangeLog, LogEntry, LogState } from '../cache/change-log.ts';
+import type { ChangeLog, LogEntry, LogLook, LogState } from '../cache/change-log.ts';
 import { tagBuckets } from '../cache/tags.ts';
 import type { Queryable } from './database.ts';
 
@@ -14,7 +14,7 @@ const ENTRIES_PER_SWEEP = 2000;
 const COUNT_LIMIT = 10_000;
 
 const ADVANCE = 'select epoch, last, more, changes from forebay.advance($1)';
-const LOOK = 'select epoch, last, more from forebay.look()';
+const LOOK = 'select epoch, last, more, moment::text, reached from forebay.look($1)';
 const READ = 'select number, changes from forebay.log where number > $1 order by number limit $2';
 const APPEND = `
   insert into forebay.outbox (caches, ids, tags, everything, purge)
@@ -26,6 +26,7 @@ const SWEEP = `
   delete from forebay.log
    where number in (select number from forebay.log where at < now() - make_interval(secs => $1::float8 / 1000) order by number limit $2)
   returning number`;
+const UNSEEN = { moment: '', reached: false };
 const WAITING = 'select count(*) as count from (select from forebay.outbox limit $1) w';
 
 /** One row of the outbox, as the log keeps it. */
@@ -47,7 +48,11 @@ export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: 
   };
   return {
     advance: (call) => state(database.query(ADVANCE, [IDS_PER_ENTRY], call)),
-    look: (call) => state(database.query(LOOK, [], call)),
+    look: async (since, call) => {
+      const rows = database.query<LogLook>(LOOK, [since], call);
+      const [{ moment, reached } = UNSEEN] = await rows;
+      return { ...(await state(rows)), moment, reached };
+    },
     read: async (after, call) => {
       const rows = await database.query<{ number: number; changes: readonly Change[] }>(READ, [after, ENTRIES_PER_READ], call);
       return rows.map(({ number, changes }) => entryOf(number, changes));

@@ -70,8 +70,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'postgres/sql/0002-change-log.sql',
-        find: 'create trigger file_info_updated after update on forebay.file_info referencing new table as changed\n  for each statement execute',
-        put: 'create trigger file_info_updated after update on forebay.file_info referencing new table as changed\n  for each statement when (false) execute',
+        find: "  new.version := pg_catalog.nextval('forebay.version');\n  insert into forebay.outbox (caches, ids) values (array[tg_argv[0]], array[new.id::pg_catalog.text]);\n",
+        put: "  new.version := pg_catalog.nextval('forebay.version');\n",
       },
     ],
   },

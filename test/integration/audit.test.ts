@@ -21,7 +21,9 @@ test('the auditor finds what is cached as it is in the database, and a change th
   await vi.waitFor(async () => expect(await read('forebay_audit_checked_total')).toBeGreaterThan(0), { timeout: 10_000, interval: 50 });
   expect(await read('forebay_audit_stale_total')).toBe(0);
 
-  await database.exec('alter table forebay.file_info disable trigger file_info_updated');
+  await database.exec(`
+    alter table forebay.file_info disable trigger file_info_updated;
+    create trigger drawn before update on forebay.file_info for each row execute function forebay.draw_version()`);
   await forebay.files.get(record.id);
   await database.query('update forebay.file_info set size = 2 where id = $1', [record.id]);
   const keepReading = setInterval(() => void forebay.files.get(record.id), 50);

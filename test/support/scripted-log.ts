@@ -1,4 +1,4 @@
-import type { ChangeLog, LogEntry, LogNote, LogState } from '../../src/cache/change-log.ts';
+import type { ChangeLog, LogEntry, LogLook, LogNote, LogState } from '../../src/cache/change-log.ts';
 
 /** An entry about keys. */
 export const entryOf = (number: number, keys: readonly string[], more: Partial<LogEntry> = {}): LogEntry => ({
@@ -21,6 +21,8 @@ export class ScriptedLog implements ChangeLog {
   away = false;
   readonly calls: string[] = [];
   readonly notes: LogNote[] = [];
+  /** Changes that ever got a number. */
+  #told = 0;
   #hold: Promise<void> | null = null;
 
   /** What is asked from now on is answered by what is there now, and only when the result is called. */
@@ -44,20 +46,26 @@ export class ScriptedLog implements ChangeLog {
 
   /** Gives a number to all that waits, as another relay would. */
   number(): void {
-    if (this.outbox.length > 0) this.entries.push(entryOf(this.last + 1, this.outbox.splice(0).flat()));
+    if (this.outbox.length > 0) this.#give(this.outbox.splice(0));
   }
 
   advance(): Promise<LogState> {
     return this.#answer('advance', () => {
       const taken = this.outbox.splice(0, this.perCall);
-      const entry = taken.length === 0 ? null : entryOf(this.last + 1, taken.flat());
-      if (entry !== null) this.entries.push(entry);
+      const entry = taken.length === 0 ? null : this.#give(taken);
       return { epoch: this.epoch, last: this.last, more: this.outbox.length > 0, entry };
     });
   }
 
-  look(): Promise<LogState> {
-    return this.#answer('look', () => ({ epoch: this.epoch, last: this.last, more: this.outbox.length > 0, entry: null }));
+  look(since: string | null): Promise<LogLook> {
+    return this.#answer('look', () => ({
+      epoch: this.epoch,
+      last: this.last,
+      more: this.outbox.length > 0,
+      entry: null,
+      moment: String(this.#told + this.outbox.length),
+      reached: since !== null && this.#told >= Number(since),
+    }));
   }
 
   read(after: number): Promise<readonly LogEntry[]> {
@@ -83,6 +91,13 @@ export class ScriptedLog implements ChangeLog {
 
   waiting(): Promise<number> {
     return this.#answer('waiting', () => this.outbox.length);
+  }
+
+  #give(taken: readonly (readonly string[])[]): LogEntry {
+    const entry = entryOf(this.last + 1, taken.flat());
+    this.entries.push(entry);
+    this.#told += taken.length;
+    return entry;
   }
 
   async #answer<T>(call: string, work: () => T): Promise<T> {

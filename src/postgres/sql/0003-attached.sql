@@ -19,4 +19,4 @@ create table forebay.attached (
 );
 
 -- Whoever may call a function can put it on a table of his own, where it would run casts of his types with the rights of its owner. A trigger that is there already needs no such right.
-revoke all on function forebay.note_changed(), forebay.note_old_id(), forebay.note_everything() from public;
+revoke all on function forebay.note_changed(), forebay.note_updated(), forebay.note_old_id(), forebay.note_everything() from public;

@@ -314,6 +314,24 @@ test('a process without a relay gives no numbers, asks others to, and proves not
   expect(log.calls).not.toContain('advance');
 });
 
+test('a process without a relay is proven under steady writes too, as of its look before what was numbered since', async () => {
+  const { clock, log, follower, store } = await open({ alone: false, relay: 'never' });
+  log.commit('row:{a}');
+  await clock.pass(INTERVAL_MS);
+  const firstLook = clock.now();
+  // What was there at that look gets its number, and then there is more again: at no look is there nothing.
+  log.number();
+  store.fenceAt = log.last;
+  log.commit('row:{b}');
+  expect(follower.asOf(0)).toBe(START);
+  await clock.pass(INTERVAL_MS);
+  expect(log.outbox).toEqual([['row:{b}']]);
+  expect(follower.asOf(0)).toBe(firstLook);
+  // Nobody numbers any more: nothing else is proven.
+  await clock.pass(4 * INTERVAL_MS);
+  expect(follower.asOf(0)).toBe(firstLook);
+});
+
 test('the caches are told the names of tags through the log, and everything by one entry', async () => {
   const { clock, log, follower, forgotten } = await open();
   await Promise.all([follower.invalidate({ keys: [], buckets: [7], tags: ['owner:a'], all: false, purge: true }), clock.pass(INTERVAL_MS)]);

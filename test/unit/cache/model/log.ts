@@ -1,4 +1,4 @@
-import type { ChangeLog, LogCall, LogEntry, LogNote, LogState } from '../../../../src/cache/change-log.ts';
+import type { ChangeLog, LogCall, LogEntry, LogLook, LogNote, LogState } from '../../../../src/cache/change-log.ts';
 import { tagBuckets } from '../../../../src/cache/tags.ts';
 import { ForebayError } from '../../../../src/core/errors.ts';
 import type { ScheduledQueries } from './source.ts';
@@ -23,6 +23,8 @@ export class ModelLog {
   readonly #numbers = new Map<Commit, number>();
   readonly #rowsPerEntry: number;
   #outbox: Row[] = [];
+  /** Rows that ever got a number. */
+  #told = 0;
   #entries: LogEntry[] = [];
   #histories = 1;
   last = 0;
@@ -51,8 +53,9 @@ export class ModelLog {
 
   advance(): LogState {
     const rows = this.#outbox.splice(0, this.#rowsPerEntry);
-    if (rows.length === 0) return this.look();
+    if (rows.length === 0) return this.#state();
     this.last += 1;
+    this.#told += rows.length;
     const entry: LogEntry = {
       number: this.last,
       keys: [...new Set(rows.flatMap(({ keys }) => keys))],
@@ -66,10 +69,15 @@ export class ModelLog {
       this.numbered.push({ number: this.last, commit });
       this.#numbers.set(commit, this.last);
     }
-    return { ...this.look(), entry };
+    return { ...this.#state(), entry };
   }
 
-  look(): LogState {
+  look(since: string | null): LogLook {
+    const moment = String(this.#told + this.#outbox.length);
+    return { ...this.#state(), moment, reached: since !== null && this.#told >= Number(since) };
+  }
+
+  #state(): LogState {
     return { epoch: this.epoch, last: this.last, more: this.#outbox.length > 0, entry: null };
   }
 
@@ -137,8 +145,8 @@ export class ScheduledLog implements ChangeLog, ScheduledQueries {
     return this.#ask(() => this.#log.advance(), call);
   }
 
-  look(call?: LogCall): Promise<LogState> {
-    return this.#ask(() => this.#log.look(), call);
+  look(since: string | null, call?: LogCall): Promise<LogLook> {
+    return this.#ask(() => this.#log.look(since), call);
   }
 
   read(after: number, call?: LogCall): Promise<readonly LogEntry[]> {
