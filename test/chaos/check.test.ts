@@ -44,7 +44,7 @@ const read = (version: number, markRead: number, beganAt: number, endedAt = bega
 function find(
   notes: readonly WriteNote[],
   reads: readonly ReadNote[],
-  more: { sightings?: Sighting[]; away?: Window[]; writer?: number } = {},
+  more: { sightings?: Sighting[]; away?: Window[]; writer?: number; settledAt?: number } = {},
 ): Findings {
   const readLog = path.join(mkdtempSync(path.join(dir, 'log-')), 'reads');
   const log = new ReadLog(readLog);
@@ -52,10 +52,16 @@ function find(
   log.close();
   const history = new History(notes, [first, ...(more.sightings ?? [])], 10);
   const logs = [{ process: 0, writer: more.writer ?? 9, readLog }];
-  return check({ history, logs, boundMs: 1000, faults: [], frozen: [], databaseAway: more.away ?? [] });
+  return check({ history, logs, boundMs: 1000, settledAt: more.settledAt ?? 0, faults: [], frozen: [], databaseAway: more.away ?? [] });
 }
 
 describe('the checker', () => {
+  test('before all have settled, small staleness is not counted, and a broken bound is', () => {
+    const reads = [read(1, FIRST, 1200), read(1, FIRST, 2500), read(1, FIRST, 3200)];
+    const found = find(update(1, 2, 1000), reads, { settledAt: 3000 });
+    expect(found.stale).toEqual({ over0: 1, over10: 1, over100: 1, over1000: 2, overBound: 2 });
+  });
+
   test('a read is as stale as the oldest newer state that it missed', () => {
     const found = find([...update(1, 2, 1000), ...update(2, 3, 5000)], [read(1, FIRST, 5500)]);
     expect(found.worstMs).toBe(4500);

@@ -19,7 +19,7 @@ export class Databases implements AsyncDisposable {
   }
 
   static async start(source: string, keys: number): Promise<Databases> {
-    const server = await startPostgres();
+    const server = await startPostgres({ args: ['-c', 'max_connections=200'] });
     const url = await server.createDatabase(TEMPLATE);
     const from = (file: string): string => pathToFileURL(`${source}/postgres/${file}`).href;
     const { openDatabase } = (await import(from('database.ts'))) as typeof DatabaseModule;

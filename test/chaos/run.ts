@@ -45,6 +45,7 @@ export interface RunResult extends Findings {
   readonly broken: readonly string[];
 }
 
+const SETTLE_MS = 2000;
 const FIRST_FAULT_MS = [800, 1800] as const;
 const BETWEEN_FAULTS_MS = [1500, 3000] as const;
 
@@ -66,6 +67,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
     await using fleet = await Fleet.start({ ...options, databaseUrl, dir: logs.path, slowLoadMs, relayIn, load }, redis, chance);
     const witness = new Witness(databaseUrl, keys);
     await witness.start();
+    const settledAt = sharedNow() + SETTLE_MS;
     const windows = await play(options, { chance, redis, fleet, databaseUrl });
     await pause(2 * boundMs + 500);
     const { loaded: loads, errors: errorTexts } = await fleet.tally();
@@ -75,7 +77,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
       .map(({ writeLog }) => writesOf(writeLog))
       .concat([windows.outsiderLog === null ? [] : writesOf(windows.outsiderLog)]);
     const history = new History(notes.flat(), witness.sightings, keys);
-    const findings = check({ history, logs: fleet.logs, boundMs, ...windows });
+    const findings = check({ history, logs: fleet.logs, boundMs, settledAt, ...windows });
     const result = {
       ...findings,
       scenario: scenario.name,

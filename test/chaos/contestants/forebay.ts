@@ -7,7 +7,7 @@ import type { Change, Contestant, ContestantOptions, Seen } from '../contestant.
 import { markOf, markText } from '../contestant.ts';
 
 const MARK = /^[0-9a-f]{64}$/;
-const CONNECTIONS = 4;
+const CONNECTIONS = 10;
 
 const marksIn = (params: readonly unknown[] = []): number[] =>
   params.filter((param): param is string => typeof param === 'string' && MARK.test(param)).map(markOf);
