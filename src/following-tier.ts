@@ -5,12 +5,13 @@ import { silentLogger } from './core/logger.ts';
 import { createChangeLog } from './postgres/change-log.ts';
 import type { Database } from './postgres/database.ts';
 import { createRedisLogStore } from './redis/log-store.ts';
+import type { RedisServer } from './redis/server-address.ts';
 
 export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'maxStalenessMs' | 'confirmMs' | 'onStep'> {
   /** Open and migrated; it stays its opener's. */
   readonly database: Database;
-  /** `redis://…`, `rediss://…` or `unix:/PATH`; `null`: process memory only. */
-  readonly redis: string | null;
+  /** A URL, or a URL and what goes with it; `null`: process memory only. */
+  readonly redis: string | RedisServer | null;
   /** Put before every key in Redis. @defaultValue '' */
   readonly keyPrefix?: string;
   /** @defaultValue says nothing */

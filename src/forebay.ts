@@ -19,6 +19,7 @@ import type { Database } from './postgres/database.ts';
 import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
 import { migrate } from './postgres/migrate.ts';
+import type { RedisServer } from './redis/server-address.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
 export interface Readiness {
@@ -50,8 +51,8 @@ export interface Forebay extends AsyncDisposable {
 export interface ForebayOptions {
   /** `postgres://…`, `pglite:DIR` or `pglite:memory`, which is then migrated, owned and closed; or an open, migrated database, which stays its opener's. */
   readonly database: string | Database;
-  /** `redis://…`, `rediss://…` or `unix:/PATH`; `null` runs without Redis, each process for itself. */
-  readonly redis: string | null;
+  /** A URL (`redis://…`, `redis+sentinel://…`, `redis+cluster://…`, with TLS `rediss…`, or `unix:/PATH`), or a URL and what goes with it; `null` runs without Redis, each process for itself. */
+  readonly redis: string | RedisServer | null;
   /** Put before every key in Redis. @defaultValue '' */
   readonly keyPrefix?: string;
   /** Room in process memory, for both caches together. @defaultValue 50,000 entries, 128 MiB, S3-FIFO */

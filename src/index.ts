@@ -8,6 +8,7 @@ export type { Attributes, FileId, FileInfo, FileMeta, FilePatch, NewFile } from 
 export { fileId } from './files/records.ts';
 export type { Isolation, WriteCondition } from './files/store.ts';
 export type { FileTransaction, TransactionOptions, TransactionReads, TransactionResult } from './files/transactions.ts';
+export type { RedisServer } from './redis/server-address.ts';
 export * from './cache/index.ts';
 export type { ErrorCode } from './core/errors.ts';
 export type { Logger } from './core/logger.ts';

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { RemoteRead, UnavailableReason } from '../cache/remote-tier.ts';
 import type { Clock, Timer } from '../core/clock.ts';
+import type { RedisLink } from './link.ts';
 import { TurnBatch } from './turn-batch.ts';
 
 interface Pending {
@@ -25,27 +26,27 @@ export type Head = ((bytes: Buffer) => boolean) | null;
 export interface HeadReader {
   /** A key that is read with the values, at the very same moment; `null`: the head is read in some other way. */
   readonly key: string | null;
-  /** Called right before values are asked for. What it returns says, of what was found under `key`, which of the values that were read with it count. It never rejects. */
-  begin(): (found: Buffer | null) => Promise<Head>;
+  /** Called right before values are asked for on this connection, which answers in order. What it returns says, of what was found under `key`, which of the values that were read with it count. It never rejects. */
+  begin(client: Redis): (found: Buffer | null) => Promise<Head>;
 }
 
 /** Reads of one turn of the event loop, in overlapped MGETs behind one look at the server's clock, and under the head that says which values count. */
 export class KeyReads {
-  readonly #client: Redis;
+  readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #head: HeadReader;
   readonly #batch: TurnBatch<Pending>;
   #unanswered = 0;
 
-  constructor(client: Redis, clock: Clock, head: HeadReader) {
-    this.#client = client;
-    this.#clock = clock;
+  constructor(link: RedisLink, head: HeadReader) {
+    this.#link = link;
+    this.#clock = link.clock;
     this.#head = head;
-    this.#batch = new TurnBatch(clock, (reads) => this.#send(reads));
+    this.#batch = new TurnBatch(link.clock, (reads) => this.#send(reads));
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
-    if (this.#client.status !== 'ready') return Promise.resolve({ outcome: 'unavailable', reason: 'disconnected' });
+    if (this.#link.state === 'down') return Promise.resolve({ outcome: 'unavailable', reason: 'disconnected' });
     if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve({ outcome: 'unavailable', reason: 'overload' });
     this.#unanswered += 1;
     return new Promise((resolve) => {
@@ -56,11 +57,12 @@ export class KeyReads {
   #send(reads: Pending[]): void {
     const waiting = new Deadlines(reads, this.#clock);
     // The head is asked for first, or with the values: each of them is at least as new as what it says.
-    const judge = this.#head.begin();
-    const serverClock = this.#client.time();
+    const { client } = this.#link;
+    const judge = this.#head.begin(client);
+    const serverClock = client.time();
     const chunks: Promise<void>[] = [];
     for (let at = 0; at < reads.length; at += KEYS_PER_MGET)
-      chunks.push(this.#sendChunk(reads.slice(at, at + KEYS_PER_MGET), judge, serverClock));
+      chunks.push(this.#sendChunk(client, reads.slice(at, at + KEYS_PER_MGET), judge, serverClock));
     void Promise.allSettled(chunks).then(() => {
       waiting.cancel();
       this.#unanswered -= reads.length;
@@ -68,6 +70,7 @@ export class KeyReads {
   }
 
   async #sendChunk(
+    client: Redis,
     reads: readonly Pending[],
     judge: (found: Buffer | null) => Promise<Head>,
     serverClock: Promise<[string | number, string | number] | unknown[]>,
@@ -75,10 +78,7 @@ export class KeyReads {
     const { key: headKey } = this.#head;
     const keys = reads.map(({ key }) => key);
     try {
-      const [found, [seconds, micros]] = await Promise.all([
-        this.#client.mgetBuffer(headKey === null ? keys : [headKey, ...keys]),
-        serverClock,
-      ]);
+      const [found, [seconds, micros]] = await Promise.all([client.mgetBuffer(headKey === null ? keys : [headKey, ...keys]), serverClock]);
       const [headFound, values] = headKey === null ? [null, found] : [found[0] ?? null, found.slice(1)];
       const head = await judge(headFound);
       const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);

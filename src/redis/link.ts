@@ -3,13 +3,16 @@ import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
 import { systemChance } from '../core/random.ts';
-import type { ConnectionOptions } from './connection.ts';
+import { ForebayError } from '../core/errors.ts';
+import type { ConnectionOptions, Endpoint } from './connection.ts';
 import { closeConnection, openConnection } from './connection.ts';
+import type { RedisServer } from './server-address.ts';
+import { parseRedisServer } from './server-address.ts';
 
 /** What every tier on Redis is told. */
 export interface RedisOptions {
-  /** `redis://…`, `rediss://…` or `unix:/PATH`. */
-  readonly url: string;
+  /** Where Redis is: a URL, or a URL with what goes with it. */
+  readonly url: string | RedisServer;
   /** Put before every key and the channel, so that several deployments can share a Redis. @defaultValue '' */
   readonly keyPrefix?: string;
   /** The staleness bound, in ms: the bus is asked for an echo four times as often. @defaultValue 1,000 */
@@ -22,9 +25,8 @@ export interface RedisOptions {
   readonly connect?: (options: ConnectionOptions) => Redis;
 }
 
-/** The two connections of one tier, one for commands and one for the bus; and each change of the first between up and down, told once. */
+/** The connections of one tier to one server, a few for commands and one for the bus; and each change between up and down, told once: it is up while one of the first is. */
 export class RedisLink {
-  readonly client: Redis;
   readonly subscriber: Redis;
   readonly clock: Clock;
   readonly chance: Chance;
@@ -32,6 +34,9 @@ export class RedisLink {
   readonly boundMs: number;
   /** Resolves when the first try to connect has come to an end, good or bad. */
   readonly connected: Promise<void>;
+  readonly #clients: readonly Redis[];
+  readonly #onReady: (() => void)[] = [];
+  #turn = 0;
   #told: 'up' | 'down' | null = null;
   #closed = false;
 
@@ -41,33 +46,66 @@ export class RedisLink {
     this.prefix = options.keyPrefix ?? '';
     this.boundMs = options.maxStalenessMs ?? 1000;
     const { connect = openConnection, onStateChange = () => {} } = options;
-    const connection = { url: options.url, chance: this.chance };
-    this.client = connect({ ...connection, name: 'forebay' });
-    this.subscriber = connect({ ...connection, name: 'forebay-bus' });
-    this.connected = new Promise((resolve) => {
-      this.client.once('ready', resolve);
-      this.client.once('close', resolve);
-    });
+    const endpoint = endpointOf(options.url);
+    const open = (name: string): Redis => connect({ endpoint, name, chance: this.chance });
+    this.#clients = Array.from({ length: endpoint.tuning.connections }, () => open('forebay'));
+    this.subscriber = open('forebay-bus');
     let lastError = 'the connection was closed';
     const tell = (state: 'up' | 'down', reason: string): void => {
       if (this.#told === state || this.#closed) return;
       this.#told = state;
       onStateChange(state, reason);
     };
-    this.client.on('ready', () => tell('up', 'connected'));
-    this.client.on('error', (error: Error) => {
-      lastError = error.message;
-    });
-    this.client.on('close', () => tell('down', lastError));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.connected = promise;
+    for (const client of this.#clients) {
+      client.on('ready', () => {
+        resolve();
+        tell('up', 'connected');
+        for (const listener of this.#onReady) listener();
+      });
+      // Sentinels that are all away end no connection, since there is none yet: they are told of as errors only.
+      client.on('error', (error: Error) => {
+        lastError = error.message;
+        resolve();
+        if (this.state === 'down') tell('down', lastError);
+      });
+      client.on('close', () => {
+        resolve();
+        if (this.state === 'down') tell('down', lastError);
+      });
+    }
+  }
+
+  /** A connection for the next commands: of those that are ready, one after the other. */
+  get client(): Redis {
+    const { length } = this.#clients;
+    this.#turn = (this.#turn + 1) % length;
+    for (let i = 0; i < length; i += 1) {
+      const client = this.#clients[(this.#turn + i) % length];
+      if (client?.status === 'ready') return client;
+    }
+    return this.#clients[this.#turn] as Redis;
   }
 
   get state(): 'up' | 'down' {
-    return this.client.status === 'ready' ? 'up' : 'down';
+    return this.#clients.some(({ status }) => status === 'ready') ? 'up' : 'down';
+  }
+
+  /** Called whenever a connection for commands has become ready. */
+  onReady(listener: () => void): void {
+    this.#onReady.push(listener);
   }
 
   close(): void {
     this.#closed = true;
-    closeConnection(this.client);
+    for (const client of this.#clients) closeConnection(client);
     closeConnection(this.subscriber);
   }
+}
+
+function endpointOf(url: string | RedisServer): Endpoint {
+  const address = parseRedisServer(url);
+  if (address.kind !== 'cluster') return address;
+  throw new ForebayError('CONFIG_INVALID', 'a Cluster is not supported by this tier; give it one server or Sentinels', { field: 'redis' });
 }

@@ -51,18 +51,12 @@ class RedisLogStore implements LogStore {
   constructor(options: RedisOptions, tags: LogTags) {
     this.#link = new RedisLink(options);
     this.#tags = tags;
-    const { client, subscriber, clock, prefix, boundMs } = this.#link;
+    const { subscriber, clock, prefix, boundMs } = this.#link;
     this.#channel = `${prefix}forebay:log`;
     this.#table = `${prefix}forebay:log`;
     this.#head = `${prefix}forebay:log:at`;
-    this.#calls = new ScriptCalls(client, clock);
-    this.#values = new RedisValues({
-      client,
-      clock,
-      calls: this.#calls,
-      prefix,
-      head: { key: this.#head, begin: () => this.#beginReads() },
-    });
+    this.#calls = new ScriptCalls(this.#link);
+    this.#values = new RedisValues(this.#link, this.#calls, { key: this.#head, begin: () => this.#beginReads() });
     this.#bus = new Bus({
       client: subscriber,
       channel: this.#channel,
@@ -72,7 +66,7 @@ class RedisLogStore implements LogStore {
       onMessage: (text) => this.#onMessage(text),
       onGap: () => this.#listener?.onGap(),
     });
-    client.on('ready', () => this.#listener?.onUp());
+    this.#link.onReady(() => this.#listener?.onUp());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
   }
 

@@ -57,26 +57,20 @@ class RedisTier implements RemoteTier {
 
   constructor(options: RedisTierOptions) {
     this.#link = new RedisLink(options);
-    const { client, subscriber, clock, chance, prefix, boundMs } = this.#link;
+    const { subscriber, clock, chance, prefix, boundMs } = this.#link;
     this.#clock = clock;
     this.#prefix = prefix;
     this.#channel = `${prefix}forebay:bus`;
     this.#table = `${prefix}forebay:tags`;
     this.#confirmMs = options.confirmMs ?? 1000;
     this.#origin = chance.uniqueId();
-    this.#calls = new ScriptCalls(client, clock);
-    const sync = new TagSync({ client, calls: this.#calls, table: this.#table, tags: this.tags, clock, chance });
-    this.#values = new RedisValues({
-      client,
-      clock,
-      calls: this.#calls,
-      prefix,
-      head: {
-        key: null,
-        begin: () => {
-          const isLevel = sync.readHead();
-          return async () => ((await isLevel) ? () => true : null);
-        },
+    this.#calls = new ScriptCalls(this.#link);
+    const sync = new TagSync({ calls: this.#calls, table: this.#table, tags: this.tags, clock, chance });
+    this.#values = new RedisValues(this.#link, this.#calls, {
+      key: null,
+      begin: (client) => {
+        const isLevel = sync.readHead(client);
+        return async () => ((await isLevel) ? () => true : null);
       },
     });
     const onGap = (): void => {
@@ -95,7 +89,7 @@ class RedisTier implements RemoteTier {
       },
       onGap,
     });
-    client.on('ready', () => void this.#confirm());
+    this.#link.onReady(() => void this.#confirm());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
   }
 

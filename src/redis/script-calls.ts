@@ -1,6 +1,6 @@
-import type { Redis } from 'ioredis';
 import type { Clock } from '../core/clock.ts';
 import type { UnavailableReason } from '../cache/remote-tier.ts';
+import type { RedisLink } from './link.ts';
 import type { ScriptCall } from './scripts.ts';
 import { TurnBatch } from './turn-batch.ts';
 
@@ -19,20 +19,20 @@ const MAX_UNANSWERED = 10_000;
 
 /** Runs scripts: the calls of one turn of the event loop in one pipeline, each with its own deadline. Never rejects, never queues without a connection. */
 export class ScriptCalls {
-  readonly #client: Redis;
+  readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #batch: TurnBatch<Pending>;
   #unanswered = 0;
 
-  constructor(client: Redis, clock: Clock) {
-    this.#client = client;
-    this.#clock = clock;
-    this.#batch = new TurnBatch(clock, (calls) => void this.#send(calls));
+  constructor(link: RedisLink) {
+    this.#link = link;
+    this.#clock = link.clock;
+    this.#batch = new TurnBatch(link.clock, (calls) => void this.#send(calls));
   }
 
   /** Runs a script; its replies' strings come as Buffers. `deadline`: monotonic ms after which the answer is not waited for. */
   run(call: ScriptCall, deadline: number): Promise<Reply<unknown>> {
-    if (this.#client.status !== 'ready') return Promise.resolve({ ok: false, reason: 'disconnected' });
+    if (this.#link.state === 'down') return Promise.resolve({ ok: false, reason: 'disconnected' });
     if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve({ ok: false, reason: 'overload' });
     this.#unanswered += 1;
     return new Promise((resolve) => {
@@ -58,7 +58,7 @@ export class ScriptCalls {
   }
 
   async #pipeline(calls: readonly Pending[], command: 'EVAL' | 'EVALSHA'): Promise<Reply<unknown>[]> {
-    const pipeline = this.#client.pipeline();
+    const pipeline = this.#link.client.pipeline();
     for (const { call } of calls) {
       const name = command === 'EVAL' ? call.script.lua : call.script.sha1;
       pipeline.callBuffer(command, name, call.keys.length, ...call.keys, ...call.args);

@@ -10,7 +10,6 @@ const READ_TABLE_MS = 500;
 
 /** Keeps this process's copy of the tag stamps level with the table in Redis. */
 export class TagSync {
-  readonly #client: Redis;
   readonly #calls: ScriptCalls;
   readonly #table: string;
   readonly #tags: TagTable;
@@ -18,8 +17,7 @@ export class TagSync {
   readonly #chance: Chance;
   #reading: Promise<boolean> | null = null;
 
-  constructor(parts: { client: Redis; calls: ScriptCalls; table: string; tags: TagTable; clock: Clock; chance: Chance }) {
-    this.#client = parts.client;
+  constructor(parts: { calls: ScriptCalls; table: string; tags: TagTable; clock: Clock; chance: Chance }) {
     this.#calls = parts.calls;
     this.#table = parts.table;
     this.#tags = parts.tags;
@@ -28,11 +26,11 @@ export class TagSync {
   }
 
   /** Looks at the head of the table and takes over what is new. Resolves to whether the copy is level. Never rejects. */
-  async readHead(): Promise<boolean> {
+  async readHead(client: Redis): Promise<boolean> {
     const known = this.#tags.point;
     let head: (Buffer | null)[];
     try {
-      head = await this.#client.hmgetBuffer(this.#table, 'g', 'n');
+      head = await client.hmgetBuffer(this.#table, 'g', 'n');
     } catch (error) {
       // A key of another type under the table's name is replaced; anything else is a server that cannot be asked.
       return error instanceof Error && error.message.startsWith('WRONGTYPE') ? this.#readTable('') : false;

@@ -1,8 +1,8 @@
-import type { Redis } from 'ioredis';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import type { Clock } from '../core/clock.ts';
 import type { HeadReader } from './key-reads.ts';
 import { KeyReads } from './key-reads.ts';
+import type { RedisLink } from './link.ts';
 import type { ScriptCalls } from './script-calls.ts';
 import { acquire, fill, pair } from './scripts.ts';
 
@@ -10,18 +10,18 @@ const FILL_WAIT_MS = 1000;
 
 /** Values and leases by key. Which values count is said by the head that is read with them. */
 export class RedisValues {
-  readonly #client: Redis;
+  readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #calls: ScriptCalls;
   readonly #prefix: string;
   readonly #reads: KeyReads;
 
-  constructor(parts: { client: Redis; clock: Clock; calls: ScriptCalls; prefix: string; head: HeadReader }) {
-    this.#client = parts.client;
-    this.#clock = parts.clock;
-    this.#calls = parts.calls;
-    this.#prefix = parts.prefix;
-    this.#reads = new KeyReads(parts.client, parts.clock, parts.head);
+  constructor(link: RedisLink, calls: ScriptCalls, head: HeadReader) {
+    this.#link = link;
+    this.#clock = link.clock;
+    this.#calls = calls;
+    this.#prefix = link.prefix;
+    this.#reads = new KeyReads(link, head);
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
@@ -53,10 +53,10 @@ export class RedisValues {
   }
 
   async holder(key: string): Promise<LeaseHolder | null> {
-    if (this.#client.status !== 'ready') return null;
+    if (this.#link.state === 'down') return null;
     const lease = pair(this.#prefix + key)[1];
     try {
-      const [holder, leftMs] = await Promise.all([this.#client.get(lease), this.#client.pttl(lease)]);
+      const [holder, leftMs] = await Promise.all([this.#link.client.get(lease), this.#link.client.pttl(lease)]);
       return holder === null ? null : { holder, leftMs };
     } catch {
       return null;

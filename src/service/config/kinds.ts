@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../core/duration.ts';
 import { formatSize, parseSize } from '../../core/size.ts';
+import { isRedisUrl } from '../../redis/server-address.ts';
 
 /** What a flag, a variable or the file can give for a setting. */
 export type RawValue = string | number | boolean;
@@ -88,11 +89,16 @@ export function optionalText(rule: string, placeholder: string, accepts: (text: 
   return { ...text(rule, placeholder, accepts), format: (value) => value ?? '' };
 }
 
+/** Where Redis is, or one of these words. */
+export function redisServer(words: readonly string[]): Kind<string> {
+  const rule = `${words.map((word) => `"${word}"`).join(', ')}, redis://host:6379, redis+sentinel://host,host/master, redis+cluster://host,host (rediss… with TLS) or unix:/path/redis.sock`;
+  return text(rule, 'URL', (given) => words.includes(given) || isRedisUrl(given));
+}
+
 /** A URL with one of these schemes and a host, or one of these words. */
-export function url(rule: string, schemes: readonly string[], words: readonly string[], socketPath = false): Kind<string> {
+export function url(rule: string, schemes: readonly string[], words: readonly string[]): Kind<string> {
   return text(rule, 'URL', (given) => {
     if (words.includes(given)) return true;
-    if (socketPath && /^unix:\/[^\0]+$/.test(given)) return true;
     const parsed = URL.canParse(given) ? new URL(given) : undefined;
     return parsed !== undefined && schemes.includes(parsed.protocol) && parsed.hostname !== '';
   });

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Kind } from './kinds.ts';
-import { duration, durationOr, integer, oneOf, optionalText, proxies, size, text, url, yesNo } from './kinds.ts';
+import { duration, durationOr, integer, oneOf, optionalText, proxies, redisServer, size, text, url, yesNo } from './kinds.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;
@@ -71,13 +71,8 @@ export const settings = Object.freeze({
   databaseConnections: setting('Storage', 'Connections to Postgres at most.', integer(1, 500), 10),
   redisUrl: setting(
     'Storage',
-    'Redis to use. `embedded` starts a private redis-server; `none` runs without.',
-    url(
-      '"embedded", "none", redis://host:6379, rediss://host:6379 or unix:/path/redis.sock',
-      ['redis:', 'rediss:'],
-      ['embedded', 'none'],
-      true,
-    ),
+    'Redis to use, alone, behind Sentinels, or a Cluster. `embedded` starts a private redis-server; `none` runs without.',
+    redisServer(['embedded', 'none']),
     'embedded',
     { secret: 'url' },
   ),
