@@ -38,6 +38,8 @@ export function openConnection({ endpoint, name, chance }: ConnectionOptions): R
     ...(tls === null ? {} : { tls: { ...(endpoint.kind === 'standalone' ? { servername: endpoint.host } : {}), ...tls } }),
     db: endpoint.db,
     connectionName: name,
+    // Its own name and version, which a server of before 7.2 does not know how to take, and an ACL user may have no right to tell.
+    disableClientInfo: true,
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResubscribe: false,

@@ -1,5 +1,10 @@
 import { describeLogStore } from './log-store.suite.ts';
-import { memoryWorld, redisWorld } from './remote-tier.world.ts';
+import { afterAll } from 'vitest';
+import { closeSentinels, memoryWorld, redisWorld, sentinelWorld, tlsWorld } from './remote-tier.world.ts';
 
 describeLogStore('log store in memory', memoryWorld);
 describeLogStore('log store on Redis', redisWorld);
+describeLogStore('log store on Redis over TLS', tlsWorld);
+describeLogStore('log store on Redis behind Sentinels', sentinelWorld);
+
+afterAll(closeSentinels);

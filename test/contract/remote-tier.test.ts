@@ -1,13 +1,17 @@
 import { Redis } from 'ioredis';
-import { expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
 import { startRedis } from '../support/redis.ts';
 import { describeRemoteTier } from './remote-tier.suite.ts';
-import { memoryWorld, redisWorld } from './remote-tier.world.ts';
+import { closeSentinels, memoryWorld, redisWorld, sentinelWorld, tlsWorld } from './remote-tier.world.ts';
 
 describeRemoteTier('remote tier in memory', memoryWorld);
 describeRemoteTier('remote tier on Redis', redisWorld);
+describeRemoteTier('remote tier on Redis over TLS', tlsWorld);
+describeRemoteTier('remote tier on Redis behind Sentinels', sentinelWorld);
+
+afterAll(closeSentinels);
 
 it('a tag table whose stamps went back has lost writes: it gets a new generation', async () => {
   await using redis = await startRedis();

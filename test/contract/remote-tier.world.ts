@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { vi } from 'vitest';
 import type { LogStore } from '../../src/cache/log-store.ts';
@@ -5,11 +6,15 @@ import type { LogTags } from '../../src/cache/log-tags.ts';
 import type { RemoteTier } from '../../src/cache/remote-tier.ts';
 import type { RedisOptions } from '../../src/redis/link.ts';
 import { createRedisLogStore } from '../../src/redis/log-store.ts';
+import type { RedisServer } from '../../src/redis/server-address.ts';
 import type { RedisTierOptions } from '../../src/redis/remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { createMemoryLogStore, createMemoryTier, MemoryServer } from '../support/memory-remote.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { freePort, startRedis } from '../support/redis.ts';
+import type { TestSentinels } from '../support/sentinel.ts';
+import { startSentinels } from '../support/sentinel.ts';
 
 export type TierOptions = Omit<RedisTierOptions, 'url' | 'connect'>;
 export type StoreOptions = Omit<RedisOptions, 'url' | 'connect'>;
@@ -98,20 +103,119 @@ export async function memoryWorld(): Promise<RemoteWorld> {
   };
 }
 
+/** A server that can be taken away, and how tiers and the test's own connection get to it. */
+interface Place {
+  readonly url: string | RedisServer;
+  readonly admin: Redis;
+  freeze(): void;
+  thaw(): void;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
 export async function redisWorld(): Promise<RemoteWorld> {
   const port = await freePort();
-  let server: TestRedis = await startRedis({ port });
+  const start = (): Promise<TestRedis> => startRedis({ port });
+  const server = await start();
+  return worldOn(placeOf(server, start, server.url, new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: 1 })));
+}
+
+/** What the README gives as the rights that Forebay needs. */
+const RIGHTS =
+  '~* &* +ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe';
+
+/** Over TLS with certificates on both sides, as an ACL user that has the rights it needs and no others. */
+export async function tlsWorld(): Promise<RemoteWorld> {
+  const certificates = makeCertificates();
+  const { ca, serverCert, serverKey, clientCert, clientKey } = certificates;
+  const port = await freePort();
+  const files = ['--tls-cert-file', serverCert, '--tls-key-file', serverKey, '--tls-ca-cert-file', ca];
+  const args = [
+    '--port',
+    '0',
+    '--tls-port',
+    String(port),
+    '--tls-auth-clients',
+    'yes',
+    ...files,
+    '--user',
+    ...`app on >hunter2 ${RIGHTS}`.split(' '),
+  ];
+  const start = (): Promise<TestRedis> => startRedis({ port, args });
+  const server = await start();
+  const url = {
+    url: `rediss://localhost:${port}?caFile=${ca}`,
+    username: 'app',
+    password: 'hunter2',
+    certFile: clientCert,
+    keyFile: clientKey,
+  };
+  const tls = { ca: readFileSync(ca), cert: readFileSync(clientCert), key: readFileSync(clientKey) };
+  const place = placeOf(server, start, url, new Redis({ port, host: '127.0.0.1', tls, maxRetriesPerRequest: 1 }));
+  return worldOn({
+    ...place,
+    close: async () => {
+      await place.close();
+      certificates[Symbol.dispose]();
+    },
+  });
+}
+
+/** One for all tests of a file: they take seconds to start. These wait so long that a primary which a test takes away is not replaced; failovers have tests of their own. */
+let sentinels: Promise<TestSentinels> | undefined;
+
+export async function sentinelWorld(): Promise<RemoteWorld> {
+  const { url, servers, restart } = await (sentinels ??= startSentinels({ downAfterMs: 120_000 }));
+  const [[port = 0] = []] = servers;
+  const server = (): TestRedis => servers.get(port) as TestRedis;
   const admin = new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: 1 });
+  await admin.flushall();
+  return worldOn({
+    url,
+    admin,
+    freeze: () => server().freeze(),
+    thaw: () => server().thaw(),
+    kill: () => server().kill(),
+    start: () => restart(port),
+    close: async () => {
+      // One that a test killed is there again for the next.
+      await server().kill();
+      await restart(port);
+    },
+  });
+}
+
+export async function closeSentinels(): Promise<void> {
+  await (await sentinels)?.stop();
+}
+
+function placeOf(first: TestRedis, startAgain: () => Promise<TestRedis>, url: string | RedisServer, admin: Redis): Place {
+  let server = first;
+  return {
+    url,
+    admin,
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
+    kill: () => server.kill(),
+    start: async () => {
+      server = await startAgain();
+    },
+    close: () => server.kill(),
+  };
+}
+
+function worldOn({ url, admin, freeze, thaw, kill, start, close }: Place): RemoteWorld {
   admin.on('error', () => {});
   const tiers: { close(): Promise<void> }[] = [];
   return {
     open: (options = {}) => {
-      const tier = createRedisTier({ url: server.url, ...options });
+      const tier = createRedisTier({ url, ...options });
       tiers.push(tier);
       return ready(tier);
     },
     openStore: (tags, options = {}) => {
-      const store = createRedisLogStore({ url: server.url, ...options }, tags);
+      const store = createRedisLogStore({ url, ...options }, tags);
       tiers.push(store);
       return readyStore(store);
     },
@@ -124,16 +228,14 @@ export async function redisWorld(): Promise<RemoteWorld> {
     publish: async (channel, text) => void (await admin.publish(channel, text)),
     forgetScripts: async () => void (await admin.script('FLUSH')),
     cutBus: async () => void (await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')),
-    freeze: () => server.freeze(),
-    thaw: () => server.thaw(),
-    kill: () => server.kill(),
-    start: async () => {
-      server = await startRedis({ port });
-    },
+    freeze,
+    thaw,
+    kill,
+    start,
     close: async () => {
       for (const tier of tiers) await tier.close();
       admin.disconnect();
-      await server.kill();
+      await close();
     },
   };
 }
