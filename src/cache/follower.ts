@@ -6,7 +6,7 @@ import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './f
 import { LogTags } from './log-tags.ts';
 import type { LogStore } from './log-store.ts';
 import type { InvalidationState } from './lookup.ts';
-import { Relay } from './relay.ts';
+import { Relays } from './relays.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from './remote-tier.ts';
 import { Settling } from './settling.ts';
 
@@ -42,7 +42,7 @@ class LogFollower implements Follower {
   readonly opened: Promise<void>;
   readonly #log: ChangeLog;
   readonly #store: LogStore | null;
-  readonly #relay: Relay | null;
+  readonly #relay: Relays | null;
   /** Whether this process gives numbers. */
   readonly #numbers: boolean;
   readonly #clock: Clock;
@@ -119,13 +119,13 @@ class LogFollower implements Follower {
     this.#soon();
   }
 
-  #openRelay(store: LogStore): Relay {
+  #openRelay(store: LogStore): Relays {
     const onApplied = (entry: LogEntry): void => {
       this.#onStep('applied');
       this.#hear(entry, 'heardByRelay');
     };
     const applyMs = Math.min(APPLY_MS, this.#askMs / 2);
-    return new Relay({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, onApplied });
+    return new Relays({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, onApplied });
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
@@ -236,7 +236,7 @@ class LogFollower implements Follower {
 
   /** One look at the log; see the comment of the class. */
   async #look(startedAt: number): Promise<void> {
-    const before = Math.max(this.#number, this.#relay?.fence ?? 0);
+    const before = Math.max(this.#number, this.#relay?.highest ?? 0);
     this.#counts.asked += 1;
     const look = this.#counts.asked;
     const since = this.#unproven?.moment ?? null;
@@ -312,9 +312,10 @@ class LogFollower implements Follower {
   async #seeLevel(store: LogStore, epoch: string, number: number): Promise<boolean> {
     const giveUpAt = this.#clock.now() + this.#confirmMs;
     for (let pauseMs = SOONEST_MS; this.#settling.size > 0 && this.#clock.now() < giveUpAt && !this.#closed; pauseMs *= 2) {
-      const fence = await store.fence(epoch, this.#clock.now() + APPLY_MS);
-      if (fence === null) return false;
-      if (fence !== 'none' && fence >= number) return true;
+      const deadline = this.#clock.now() + APPLY_MS;
+      const fences = await Promise.all(store.parts().map((part) => part.fence(epoch, deadline)));
+      if (fences.length === 0 || fences.includes(null)) return false;
+      if (fences.every((fence) => fence !== null && fence !== 'none' && fence >= number)) return true;
       await new Promise<void>((resolve) => void this.#clock.schedule(pauseMs, resolve));
     }
     return false;

@@ -31,8 +31,23 @@ export interface LogPosition {
 }
 
 /**
- * A shared tier that follows the log: values, leases, tag stamps, and the fence, the number of the last entry that was applied to it. Each entry is applied once and in order, so a store whose fence is
- * at n has forgotten all that the entries up to n say, whatever it lost before; and one that lost writes shows it by its fence.
+ * What follows the log as a whole: a server with all that is on it, or one node of several. Each entry is applied once and in order, so a part whose fence is at n has forgotten all that the entries up to n say
+ * of what it holds, whatever it lost before; and one that lost writes shows it by its fence.
+ *
+ * No call waits longer than its deadline, none rejects, and none is queued while there is no connection. Deadlines are monotonic ms.
+ */
+export interface LogPart {
+  /** Applies an entry if it is the next, and tells everyone who listens. */
+  apply(epoch: string, entry: LogEntry, deadline: number): Promise<ApplyReply>;
+  /** The fence; 'none' when there is none of this epoch; `null` when it cannot be asked. */
+  fence(epoch: string, deadline: number): Promise<number | 'none' | null>;
+  /** Begins anew at `number` if the fence is still `seen`: nothing that was stored before counts. Resolves to whether it was heard. */
+  restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean>;
+  state(): 'up' | 'down';
+}
+
+/**
+ * A shared tier that follows the log: values, leases, tag stamps, and of each of its parts the fence, the number of the last entry that was applied to it.
  *
  * No call waits longer than its deadline, none rejects, and none is queued while there is no connection. Deadlines are monotonic ms.
  */
@@ -43,12 +58,8 @@ export interface LogStore {
   acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply>;
   fill(key: string, token: string, fill: Parameters<RemoteTier['fill']>[2]): Promise<FillReply>;
   holder(key: string): Promise<LeaseHolder | null>;
-  /** Applies an entry if it is the next, and tells everyone who listens. */
-  apply(epoch: string, entry: LogEntry, deadline: number): Promise<ApplyReply>;
-  /** The fence; 'none' when the store has none of this epoch; `null` when it cannot be asked. */
-  fence(epoch: string, deadline: number): Promise<number | 'none' | null>;
-  /** Begins anew at `number` if the fence is still `seen`: nothing that was stored before counts. Resolves to whether it was heard. */
-  restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean>;
+  /** Its parts at this moment. They come and go; one that went is not the one that came. */
+  parts(): readonly LogPart[];
   /** Asks relays elsewhere to look at the log. */
   wake(): void;
   /** Wires the store to who follows the log in this process. */

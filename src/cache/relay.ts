@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { ChangeLog, LogEntry } from './change-log.ts';
-import type { LogStore } from './log-store.ts';
+import type { LogPart } from './log-store.ts';
 
 export interface RelayOptions {
   readonly log: ChangeLog;
-  readonly store: LogStore;
+  readonly store: LogPart;
   readonly clock: Clock;
   /** Longest wait for the store to apply one entry, in ms; past it the store counts as away until it was asked again. */
   readonly applyMs: number;

@@ -5,6 +5,8 @@ export interface BusOptions {
   readonly client: Redis;
   readonly channel: string;
   readonly clock: Clock;
+  /** The channel is of one slot (SSUBSCRIBE), in a Cluster. @defaultValue false */
+  readonly sharded?: boolean;
   /** How often the echo is asked for, in ms. */
   readonly echoMs: number;
   /** Without an echo for so long the connection is taken for dead and made anew, in ms. */
@@ -32,7 +34,7 @@ export class Bus {
     this.#heardAt = options.clock.now();
     const { client, channel } = options;
     // Attached before SUBSCRIBE is sent: the first message may come with its acknowledgement.
-    client.on('message', (from: string, text: string) => {
+    client.on(options.sharded === true ? 'smessage' : 'message', (from: string, text: string) => {
       if (from === channel) options.onMessage(text);
     });
     client.on('ready', () => void this.#subscribe());
@@ -66,7 +68,8 @@ export class Bus {
 
   async #subscribe(): Promise<void> {
     try {
-      await this.#o.client.subscribe(this.#o.channel);
+      const { client, channel, sharded = false } = this.#o;
+      await (sharded ? client.ssubscribe(channel) : client.subscribe(channel));
     } catch {
       // Lost again; the next 'ready' subscribes.
       return;

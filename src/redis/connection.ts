@@ -11,6 +11,8 @@ export interface ConnectionOptions {
   /** Names the connection in `CLIENT LIST`. */
   readonly name: string;
   readonly chance: Chance;
+  /** Told of each error that the server answered with. */
+  readonly onReplyError?: (error: Error) => void;
 }
 
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
@@ -28,7 +30,7 @@ const ELSEWHERE = /^(READONLY|MASTERDOWN|LOADING)\b/;
  * Opens one connection, in the background: a server that is away is tried again for ever, after `random * min(2 s, 50 ms * 2^n)` (exponential back-off with full jitter), so that a fleet does not
  * come back in step. Commands fail at once while there is no connection (nothing is queued) and when it is lost (nothing is sent twice).
  */
-export function openConnection({ endpoint, name, chance }: ConnectionOptions): Redis {
+export function openConnection({ endpoint, name, chance, onReplyError = () => {} }: ConnectionOptions): Redis {
   const { tuning, login, tls } = endpoint;
   const backOff = (attempt: number): number =>
     RETRY_LEAST_MS + chance.random() * Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempt, 16));
@@ -52,7 +54,10 @@ export function openConnection({ endpoint, name, chance }: ConnectionOptions): R
     keepAlive: tuning.keepAliveMs,
     noDelay: true,
     retryStrategy: backOff,
-    reconnectOnError: (error: Error) => ELSEWHERE.test(error.message),
+    reconnectOnError: (error: Error) => {
+      onReplyError(error);
+      return ELSEWHERE.test(error.message);
+    },
   };
   const client = new Redis(settings);
   // Without a listener an error event would end the process; states are told by 'ready' and 'close'.

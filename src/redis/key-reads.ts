@@ -20,7 +20,7 @@ const MAX_UNANSWERED = 20_000;
 const SAME_DEADLINE_MS = 1;
 
 /** Which values count, by what was read right before them or with them; `null` when nothing may be said of any. */
-export type Head = ((bytes: Buffer) => boolean) | null;
+export type Head = ((bytes: Buffer, key: string) => boolean) | null;
 
 /** Says which values count. */
 export interface HeadReader {
@@ -30,15 +30,22 @@ export interface HeadReader {
   begin(client: Redis): (found: Buffer | null) => Promise<Head>;
 }
 
+/** Reads the head and values at one moment; the head comes first. What cannot be had is `null`. */
+export type ReadWithHead = (client: Redis, head: string, keys: readonly string[]) => Promise<readonly (Buffer | null)[]>;
+
+const mgetWithHead: ReadWithHead = (client, head, keys) => client.mgetBuffer([head, ...keys]);
+
 /** Reads of one turn of the event loop, in overlapped MGETs behind one look at the server's clock, and under the head that says which values count. */
 export class KeyReads {
   readonly #link: RedisLink;
   readonly #clock: Clock;
   readonly #head: HeadReader;
+  readonly #readWith: ReadWithHead;
   readonly #batch: TurnBatch<Pending>;
   #unanswered = 0;
 
-  constructor(link: RedisLink, head: HeadReader) {
+  constructor(link: RedisLink, head: HeadReader, readWith: ReadWithHead = mgetWithHead) {
+    this.#readWith = readWith;
     this.#link = link;
     this.#clock = link.clock;
     this.#head = head;
@@ -78,7 +85,10 @@ export class KeyReads {
     const { key: headKey } = this.#head;
     const keys = reads.map(({ key }) => key);
     try {
-      const [found, [seconds, micros]] = await Promise.all([client.mgetBuffer(headKey === null ? keys : [headKey, ...keys]), serverClock]);
+      const [found, [seconds, micros]] = await Promise.all([
+        headKey === null ? client.mgetBuffer(keys) : this.#readWith(client, headKey, keys),
+        serverClock,
+      ]);
       const [headFound, values] = headKey === null ? [null, found] : [found[0] ?? null, found.slice(1)];
       const head = await judge(headFound);
       const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
@@ -86,7 +96,7 @@ export class KeyReads {
         const bytes = values[i] ?? null;
         // Without a head nothing may be said of any value: fail closed.
         if (head === null) read.settle(unavailable('unverified'));
-        else read.settle(bytes === null || !head(bytes) ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
+        else read.settle(bytes === null || !head(bytes, read.key) ? { outcome: 'miss' } : { outcome: 'found', bytes, serverNow });
       });
     } catch {
       for (const read of reads) read.settle(unavailable('error'));

@@ -25,31 +25,42 @@ export interface RedisOptions {
   readonly connect?: (options: ConnectionOptions) => Redis;
 }
 
+/** What a link is told besides where it leads. */
+export interface LinkOptions extends Omit<RedisOptions, 'url'> {
+  /** Told of each error that the server answered with. */
+  readonly onReplyError?: (error: Error) => void;
+}
+
 /** The connections of one tier to one server, a few for commands and one for the bus; and each change between up and down, told once: it is up while one of the first is. */
 export class RedisLink {
-  readonly subscriber: Redis;
   readonly clock: Clock;
   readonly chance: Chance;
   readonly prefix: string;
   readonly boundMs: number;
   /** Resolves when the first try to connect has come to an end, good or bad. */
   readonly connected: Promise<void>;
+  readonly #open: (name: string) => Redis;
   readonly #clients: readonly Redis[];
+  readonly #subscribers: Redis[] = [];
   readonly #onReady: (() => void)[] = [];
   #turn = 0;
   #told: 'up' | 'down' | null = null;
   #closed = false;
 
-  constructor(options: RedisOptions) {
+  constructor(options: LinkOptions, endpoint: Endpoint) {
     this.clock = options.clock ?? systemClock;
     this.chance = options.chance ?? systemChance;
     this.prefix = options.keyPrefix ?? '';
     this.boundMs = options.maxStalenessMs ?? 1000;
     const { connect = openConnection, onStateChange = () => {} } = options;
-    const endpoint = endpointOf(options.url);
-    const open = (name: string): Redis => connect({ endpoint, name, chance: this.chance });
-    this.#clients = Array.from({ length: endpoint.tuning.connections }, () => open('forebay'));
-    this.subscriber = open('forebay-bus');
+    this.#open = (name) =>
+      connect({
+        endpoint,
+        name,
+        chance: this.chance,
+        ...(options.onReplyError === undefined ? {} : { onReplyError: options.onReplyError }),
+      });
+    this.#clients = Array.from({ length: endpoint.tuning.connections }, () => this.#open('forebay'));
     let lastError = 'the connection was closed';
     const tell = (state: 'up' | 'down', reason: string): void => {
       if (this.#told === state || this.#closed) return;
@@ -92,6 +103,13 @@ export class RedisLink {
     return this.#clients.some(({ status }) => status === 'ready') ? 'up' : 'down';
   }
 
+  /** One more connection, for the bus; closed with the link. */
+  openSubscriber(): Redis {
+    const subscriber = this.#open('forebay-bus');
+    this.#subscribers.push(subscriber);
+    return subscriber;
+  }
+
   /** Called whenever a connection for commands has become ready. */
   onReady(listener: () => void): void {
     this.#onReady.push(listener);
@@ -100,11 +118,12 @@ export class RedisLink {
   close(): void {
     this.#closed = true;
     for (const client of this.#clients) closeConnection(client);
-    closeConnection(this.subscriber);
+    for (const subscriber of this.#subscribers) closeConnection(subscriber);
   }
 }
 
-function endpointOf(url: string | RedisServer): Endpoint {
+/** @throws {ForebayError} `CONFIG_INVALID` for a Cluster. */
+export function singleEndpoint(url: string | RedisServer): Endpoint {
   const address = parseRedisServer(url);
   if (address.kind !== 'cluster') return address;
   throw new ForebayError('CONFIG_INVALID', 'a Cluster is not supported by this tier; give it one server or Sentinels', { field: 'redis' });

@@ -1,4 +1,5 @@
 import type { LogEntry } from '../cache/change-log.ts';
+import type { LogStoreListener } from '../cache/log-store.ts';
 import { isListOf } from './message.ts';
 
 /** What is said on the log's channel. Versioned: what cannot be understood may have said anything. */
@@ -26,4 +27,12 @@ export function decodeLogMessage(text: string): LogMessage | null {
   } catch {
     return null;
   }
+}
+
+/** Tells the listener what a message says. One that cannot be understood may have said anything. */
+export function hearLogMessage(text: string, listener: LogStoreListener | null): void {
+  const message = decodeLogMessage(text);
+  if (message === null) listener?.onGap();
+  else if (message.kind === 'wake') listener?.onWake();
+  else listener?.onEntry(message.epoch, message.entry);
 }

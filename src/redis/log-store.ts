@@ -1,72 +1,52 @@
-import { decodeEntry } from '../cache/entry.ts';
-import type { LogEntry } from '../cache/change-log.ts';
 import type { LogTags } from '../cache/log-tags.ts';
-import type { ApplyReply, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
+import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import { Bus } from './bus.ts';
-import type { Head } from './key-reads.ts';
+import { openClusterLogStore } from './cluster/log-store.ts';
+import type { Endpoint } from './connection.ts';
 import type { RedisOptions } from './link.ts';
 import { RedisLink } from './link.ts';
-import { decodeLogMessage, encodeEntryMessage, WAKE_MESSAGE } from './log-message.ts';
-import { ScriptCalls } from './script-calls.ts';
+import { hearLogMessage, WAKE_MESSAGE } from './log-message.ts';
+import type { LogLayout } from './log-shard.ts';
+import { LogShard } from './log-shard.ts';
 import { applyEntry, openLog } from './scripts.ts';
-import { RedisValues } from './values.ts';
-
-/** Longest wait for the whole table, in ms; it is up to 100 kB, and read only when it was made anew. */
-const OPEN_MS = 500;
+import { parseRedisServer } from './server-address.ts';
 
 /**
- * A store on one Redis server that follows a log of changes. One connection for commands, one for the bus. Opens in the background; close it with `close`.
- *
- * One hash, the table, holds where it is: the epoch, the fence, the base (values of before do not count), and a number for each tag bucket. If it vanishes it is made anew with a newer base, so its loss
- * costs loads. A key beside it, the head, repeats the first three; scripts write both, and if either vanishes it is made from the other or anew.
- * `tags`: those of whoever follows the log here; stamps of before it followed come from the table.
+ * A store on Redis that follows a log of changes: on one server, on whichever the Sentinels say is the primary, or on all nodes of a Cluster. Opens in the background; close it with `close`.
+ * `tags`: those of whoever follows the log here; stamps of before it followed come from the tables.
+ * @throws {ForebayError} `CONFIG_INVALID` for an address that is none.
  */
 export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore {
-  return new RedisLogStore(options, tags);
+  const address = parseRedisServer(options.url);
+  return address.kind === 'cluster' ? openClusterLogStore(options, address, tags) : new RedisLogStore(options, address, tags);
 }
 
-/** The table as this process knows it. */
-interface Known {
-  readonly epoch: string;
-  readonly base: number;
-}
-
+/** On one server: connections for commands, and one for the bus. */
 class RedisLogStore implements LogStore {
   readonly #link: RedisLink;
-  readonly #tags: LogTags;
   readonly #channel: string;
-  readonly #table: string;
-  /** Epoch, base and fence of the table once more, so that they can be read in one command with values. */
-  readonly #head: string;
-  readonly #calls: ScriptCalls;
-  readonly #values: RedisValues;
+  readonly #shard: LogShard;
   readonly #bus: Bus;
   #listener: LogStoreListener | null = null;
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
-  #known: Known | null = null;
-  #opening: Promise<Opened | null> | null = null;
   readonly opened: Promise<void>;
 
-  constructor(options: RedisOptions, tags: LogTags) {
-    this.#link = new RedisLink(options);
-    this.#tags = tags;
-    const { subscriber, clock, prefix, boundMs } = this.#link;
+  constructor(options: RedisOptions, endpoint: Endpoint, tags: LogTags) {
+    this.#link = new RedisLink(options, endpoint);
+    const { clock, prefix, boundMs } = this.#link;
     this.#channel = `${prefix}forebay:log`;
-    this.#table = `${prefix}forebay:log`;
-    this.#head = `${prefix}forebay:log:at`;
-    this.#calls = new ScriptCalls(this.#link);
-    this.#values = new RedisValues(this.#link, this.#calls, { key: this.#head, begin: () => this.#beginReads() });
+    const listener = (): LogStoreListener | null => this.#listener;
+    this.#shard = new LogShard(this.#link, layoutAlone(prefix), { tags, position: () => this.#position(), listener });
     this.#bus = new Bus({
-      client: subscriber,
+      client: this.#link.openSubscriber(),
       channel: this.#channel,
       clock,
       echoMs: boundMs / 4,
       deadAfterMs: boundMs * 2,
-      onMessage: (text) => this.#onMessage(text),
+      onMessage: (text) => hearLogMessage(text, this.#listener),
       onGap: () => this.#listener?.onGap(),
     });
-    this.#link.onReady(() => this.#listener?.onUp());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
   }
 
@@ -80,55 +60,23 @@ class RedisLogStore implements LogStore {
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
-    return this.#values.read(key, deadline);
+    return this.#shard.read(key, deadline);
   }
 
-  async acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply> {
-    const reply = await this.#values.acquire(key, token, options);
-    if (reply.outcome !== 'found') return reply;
-    // What the script found was not held against the fence: a read is.
-    const read = await this.#values.read(key, options.deadline);
-    return read.outcome === 'miss' ? this.#values.acquire(key, token, { ...options, replace: true }) : read;
+  acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply> {
+    return this.#shard.acquire(key, token, options);
   }
 
   fill(key: string, token: string, payload: Parameters<RemoteTier['fill']>[2]): Promise<FillReply> {
-    return this.#values.fill(key, token, payload);
+    return this.#shard.fill(key, token, payload);
   }
 
   holder(key: string): Promise<LeaseHolder | null> {
-    return this.#values.holder(key);
+    return this.#shard.holder(key);
   }
 
-  async apply(epoch: string, entry: LogEntry, deadline: number): Promise<ApplyReply> {
-    const { number, all, buckets } = entry;
-    const { prefix } = this.#link;
-    const args = { epoch, number, channel: this.#channel, message: encodeEntryMessage(epoch, entry), all, buckets };
-    const keys = entry.keys.map((key) => prefix + key);
-    const reply = await this.#calls.run(applyEntry([this.#table, this.#head], keys, args), deadline);
-    if (!reply.ok) return { outcome: 'unavailable' };
-    const [outcome, fence] = (reply.value as Buffer[]).map(String);
-    return outcome === 'ahead' || outcome === 'behind' ? { outcome, fence: Number(fence) } : { outcome: 'applied' };
-  }
-
-  async fence(epoch: string, deadline: number): Promise<number | 'none' | null> {
-    if (this.#link.state === 'down') return null;
-    const { clock, client } = this.#link;
-    const late = Promise.withResolvers<null>();
-    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => late.resolve(null));
-    try {
-      const fields = await Promise.race([client.hmget(this.#table, 'e', 'f'), late.promise]);
-      if (fields === null) return null;
-      const [foundEpoch, fence] = fields;
-      return foundEpoch === epoch && isNumber(fence) ? Number(fence) : 'none';
-    } catch (error) {
-      return isWrongType(error) ? 'none' : null;
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  async restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean> {
-    return (await this.#calls.run(openLog([this.#table, this.#head], epoch, number, seen), deadline)).ok;
+  parts(): readonly LogPart[] {
+    return [this.#shard];
   }
 
   wake(): void {
@@ -144,85 +92,18 @@ class RedisLogStore implements LogStore {
     this.#link.close();
     return Promise.resolve();
   }
-
-  #onMessage(text: string): void {
-    const message = decodeLogMessage(text);
-    if (message === null) this.#listener?.onGap();
-    else if (message.kind === 'wake') this.#listener?.onWake();
-    else this.#listener?.onEntry(message.epoch, message.entry);
-  }
-
-  /** What counts of the values that are read from here on is held against where this process is now. */
-  #beginReads(): (found: Buffer | null) => Promise<Head> {
-    const need = this.#position();
-    return (found) => this.#judge(need, found);
-  }
-
-  /**
-   * Says which values count, by where the table was at the very moment at which they were read: none unless it had followed the log as far as this process had when it asked, and then those at or after its
-   * base. What this process hears of later than that meets the flights that are under way. It is not enough to look at the table before:
-   *
-   * 1. the table says that the server has forgotten all that it has to;
-   * 2. the server becomes a replica of one that lags behind, and takes over what that one holds, without closing a connection;
-   * 3. a value of before is read.
-   */
-  async #judge(need: LogPosition, found: Buffer | null): Promise<Head> {
-    if (need.epoch === '') return null;
-    const [, epoch, base, fence] = HEAD.exec(found?.toString('latin1') ?? '') ?? [];
-    const at = epoch === need.epoch ? { base: Number(base), fence: Number(fence) } : null;
-    if (at !== null && at.fence < need.number) return this.#isBehind();
-    const isKnown = at !== null && this.#known?.epoch === need.epoch && this.#known.base === at.base;
-    const opened = isKnown ? at : await this.#open(need);
-    if (opened === null) return null;
-    if (!(opened.fence >= need.number)) return this.#isBehind();
-    // The values were read before the table was opened. If it was gone then, nothing says how far they had followed the log but their own points: those at or after this process's place need nobody's word.
-    const from = Math.max(opened.base, at === null ? need.number : at.base);
-    return (bytes) => {
-      const entry = decodeEntry(bytes);
-      // What is damaged is for the reader to count; what was loaded before the base does not count.
-      return entry === null || (entry.point.generation === need.epoch && entry.point.stamp >= from);
-    };
-  }
-
-  #isBehind(): null {
-    this.#listener?.onBehind();
-    return null;
-  }
-
-  /** Reads the whole table once for all who need it now, and makes it if it is gone. */
-  async #open(need: LogPosition): Promise<Opened | null> {
-    this.#opening ??= this.#openNow(need).finally(() => {
-      this.#opening = null;
-    });
-    return this.#opening;
-  }
-
-  async #openNow({ epoch, number }: LogPosition): Promise<Opened | null> {
-    const { clock } = this.#link;
-    const reply = await this.#calls.run(openLog([this.#table, this.#head], epoch, number, null), clock.now() + OPEN_MS);
-    if (!reply.ok || !Array.isArray(reply.value) || this.#position().epoch !== epoch) return null;
-    const [base = Number.NaN, fence = Number.NaN, ...fields] = reply.value.map(Number);
-    const stamps: [number, number][] = [];
-    for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([fields[i] ?? 0, fields[i + 1] ?? 0]);
-    this.#tags.merge(stamps);
-    // A table that lags behind this process lacks stamps that this process may never have heard of: it is read again once it is level.
-    if (fence >= number) this.#known = { epoch, base };
-    return { base, fence };
-  }
 }
 
-interface Opened {
-  readonly base: number;
-  readonly fence: number;
-}
-
-const HEAD = /^(\S+) (\d{1,16}) (\d{1,16})$/;
-
-/** A field of the table that somebody else wrote over is as good as none. */
-function isNumber(field: string | null | undefined): field is string {
-  return typeof field === 'string' && /^\d{1,16}$/.test(field);
-}
-
-function isWrongType(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('WRONGTYPE');
+function layoutAlone(prefix: string): LogLayout {
+  const table = `${prefix}forebay:log`;
+  const head = `${prefix}forebay:log:at`;
+  return {
+    table,
+    head,
+    channel: () => table,
+    apply: (keys, args) => applyEntry([table, head], keys, args),
+    open: (epoch, number, seen) => openLog([table, head], epoch, number, seen),
+    opened: ([base, fence, ...fields]) => ({ base: Number(base), fence: Number(fence), fields }),
+    since: () => 0,
+  };
 }

@@ -11,7 +11,7 @@ import { TagTable } from '../cache/tags.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { Bus } from './bus.ts';
 import type { RedisOptions } from './link.ts';
-import { RedisLink } from './link.ts';
+import { RedisLink, singleEndpoint } from './link.ts';
 import type { BusMessage } from './message.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
 import type { Reply } from './script-calls.ts';
@@ -56,8 +56,8 @@ class RedisTier implements RemoteTier {
   readonly opened: Promise<void>;
 
   constructor(options: RedisTierOptions) {
-    this.#link = new RedisLink(options);
-    const { subscriber, clock, chance, prefix, boundMs } = this.#link;
+    this.#link = new RedisLink(options, singleEndpoint(options.url));
+    const { clock, chance, prefix, boundMs } = this.#link;
     this.#clock = clock;
     this.#prefix = prefix;
     this.#channel = `${prefix}forebay:bus`;
@@ -77,7 +77,7 @@ class RedisTier implements RemoteTier {
       for (const listener of this.#listeners) listener.onGap('missed');
     };
     this.#bus = new Bus({
-      client: subscriber,
+      client: this.#link.openSubscriber(),
       channel: this.#channel,
       clock,
       echoMs: boundMs / 4,

@@ -27,6 +27,9 @@ const INVALIDATE_TAGS = load('invalidate-tags');
 const READ_TAGS = load('read-tags');
 const APPLY_ENTRY = load('apply-entry');
 const OPEN_LOG = load('open-log');
+const CLUSTER_APPLY_ENTRY = load('cluster-apply-entry');
+const CLUSTER_OPEN_LOG = load('cluster-open-log');
+const CLUSTER_READ = load('cluster-read');
 
 /** A value and its lease: two keys of one Cluster slot, since both names hold the same `{…}`. */
 export function pair(key: string): [value: string, lease: string] {
@@ -97,6 +100,36 @@ export function applyEntry(log: readonly [string, string], keys: readonly string
     keys: [...log, ...keys.flatMap(pair)],
     args: [epoch, String(number), channel, message, all ? '1' : '0', ...buckets.map(String)],
   };
+}
+
+/** As `applyEntry`, on one node of a Cluster. `slots`: those of this node; `values`: names and slots of the values that are there. */
+export function clusterApplyEntry(
+  log: readonly [string, string],
+  values: readonly (readonly [key: string, slot: number])[],
+  args: ApplyEntryArgs & { readonly slots: string },
+): ScriptCall {
+  const { epoch, number, channel, message, all, slots, buckets } = args;
+  const names = values.flatMap(([key, slot]) => [key, String(slot)]);
+  return {
+    script: CLUSTER_APPLY_ENTRY,
+    keys: [...log],
+    args: [epoch, String(number), channel, message, all ? '1' : '0', slots, String(buckets.length), ...buckets.map(String), ...names],
+  };
+}
+
+/** As `openLog`, on one node of a Cluster. */
+export function clusterOpenLog(
+  log: readonly [string, string],
+  slots: string,
+  epoch: string,
+  number: number,
+  seen: number | 'none' | null,
+): ScriptCall {
+  return { script: CLUSTER_OPEN_LOG, keys: [...log], args: [epoch, String(number), seen === null ? '' : String(seen), slots] };
+}
+
+export function clusterRead(head: string, keys: readonly string[]): ScriptCall {
+  return { script: CLUSTER_READ, keys: [head], args: keys };
 }
 
 /** `seen`: the fence that must not go on; `null` only makes a table that is gone. */

@@ -1,6 +1,6 @@
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import type { Clock } from '../core/clock.ts';
-import type { HeadReader } from './key-reads.ts';
+import type { HeadReader, ReadWithHead } from './key-reads.ts';
 import { KeyReads } from './key-reads.ts';
 import type { RedisLink } from './link.ts';
 import type { ScriptCalls } from './script-calls.ts';
@@ -16,12 +16,12 @@ export class RedisValues {
   readonly #prefix: string;
   readonly #reads: KeyReads;
 
-  constructor(link: RedisLink, calls: ScriptCalls, head: HeadReader) {
+  constructor(link: RedisLink, calls: ScriptCalls, head: HeadReader, readWith?: ReadWithHead) {
     this.#link = link;
     this.#clock = link.clock;
     this.#calls = calls;
     this.#prefix = link.prefix;
-    this.#reads = new KeyReads(link, head);
+    this.#reads = new KeyReads(link, head, readWith);
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { LogEntry } from '../../src/cache/change-log.ts';
 import { encodeEntry } from '../../src/cache/entry.ts';
-import type { LogStore } from '../../src/cache/log-store.ts';
+import type { ApplyReply, LogPart, LogStore } from '../../src/cache/log-store.ts';
 import { LogTags } from '../../src/cache/log-tags.ts';
 import type { RemoteWorld, StoreOptions } from './remote-tier.world.ts';
 
@@ -16,6 +16,8 @@ export type Told = { epoch: string; entry: LogEntry } | 'gap' | 'behind' | 'wake
 /** A store with the place in the log of the process that uses it, and what it told. */
 export interface Follows {
   readonly store: LogStore;
+  /** All parts of the store at once. */
+  readonly whole: LogPart;
   readonly tags: LogTags;
   /** Where this process is; the tests move it. */
   position: { epoch: string; number: number };
@@ -28,7 +30,7 @@ export async function follow(world: RemoteWorld, number: number, options: StoreO
   const tags = new LogTags();
   tags.begin(epoch, number);
   const store = await world.openStore(tags, storeOptions);
-  const process: Follows = { store, tags, position: { epoch, number }, told: [] };
+  const process: Follows = { store, whole: wholeOf(store), tags, position: { epoch, number }, told: [] };
   store.listen(
     {
       onEntry: (from, entry) => process.told.push({ epoch: from, entry }),
@@ -42,14 +44,38 @@ export async function follow(world: RemoteWorld, number: number, options: StoreO
   return process;
 }
 
+/** The parts of a store as one: what it says only if all of them do, and where the last of them is. */
+function wholeOf(store: LogStore): LogPart {
+  const least = (fences: readonly number[]): number => Math.min(...fences);
+  return {
+    apply: async (...args): Promise<ApplyReply> => {
+      const replies = await Promise.all(store.parts().map((part) => part.apply(...args)));
+      const behind = replies.filter((reply) => reply.outcome === 'behind');
+      const ahead = replies.filter((reply) => reply.outcome === 'ahead');
+      if (replies.some(({ outcome }) => outcome === 'unavailable')) return { outcome: 'unavailable' };
+      if (behind.length > 0) return { outcome: 'behind', fence: least(behind.map(({ fence }) => fence)) };
+      return ahead.length === replies.length ? { outcome: 'ahead', fence: least(ahead.map(({ fence }) => fence)) } : { outcome: 'applied' };
+    },
+    fence: async (...args) => {
+      const fences = await Promise.all(store.parts().map((part) => part.fence(...args)));
+      if (fences.includes(null)) return null;
+      // A read makes the table of one part anew.
+      const known = fences.filter((fence) => typeof fence === 'number');
+      return known.length === 0 ? 'none' : least(known);
+    },
+    restart: async (...args) => (await Promise.all(store.parts().map((part) => part.restart(...args)))).every(Boolean),
+    state: () => store.state(),
+  };
+}
+
 export const soon = (): number => performance.now() + 2000;
 
 export function logEntry(number: number, more: Partial<LogEntry> = {}): LogEntry {
   return { number, keys: [], buckets: [], all: false, purge: false, ...more };
 }
 
-export async function apply({ store }: Follows, ...entries: readonly LogEntry[]): Promise<void> {
-  for (const entry of entries) expect(await store.apply(EPOCH, entry, soon())).toEqual({ outcome: 'applied' });
+export async function apply({ whole }: Follows, ...entries: readonly LogEntry[]): Promise<void> {
+  for (const entry of entries) expect(await whole.apply(EPOCH, entry, soon())).toEqual({ outcome: 'applied' });
 }
 
 /** A value that was loaded when its loader had followed the log up to `stamp`. */

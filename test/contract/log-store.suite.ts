@@ -43,11 +43,11 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
       it('are applied once and in order: one that comes again, and one that comes too early, change nothing and say where the fence is', async () => {
         await apply(a, logEntry(1));
         await fill(a, loaded('kept', 1));
-        expect(await a.store.apply(EPOCH, logEntry(1, { keys: [KEY] }), soon())).toEqual({ outcome: 'ahead', fence: 1 });
-        expect(await b.store.apply(EPOCH, logEntry(3, { keys: [KEY], all: true }), soon())).toEqual({ outcome: 'behind', fence: 1 });
+        expect(await a.whole.apply(EPOCH, logEntry(1, { keys: [KEY] }), soon())).toEqual({ outcome: 'ahead', fence: 1 });
+        expect(await b.whole.apply(EPOCH, logEntry(3, { keys: [KEY], all: true }), soon())).toEqual({ outcome: 'behind', fence: 1 });
         expect(await bodyOf(b)).toBe('kept');
         await apply(b, logEntry(2));
-        expect(await a.store.fence(EPOCH, soon())).toBe(2);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(2);
       });
 
       it('delete value and lease of each key, 3,000 of them in one; a fill under the old lease is refused', async () => {
@@ -77,7 +77,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         await Promise.all([fill(c, loaded('x', 1)), fill(d, loaded('y', 1))]);
         await apply(c, logEntry(2, { keys: [KEY] }));
         expect(await Promise.all([bodyOf(c), bodyOf(d), bodyOf(a)])).toEqual([null, 'y', null]);
-        expect(await Promise.all([c, d].map(({ store }) => store.fence(EPOCH, soon())))).toEqual([2, 1]);
+        expect(await Promise.all([c, d].map(({ whole }) => whole.fence(EPOCH, soon())))).toEqual([2, 1]);
         expect([...a.told, ...d.told].filter((one) => typeof one === 'object' && one.entry.number === 2)).toEqual([]);
       });
     });
@@ -88,7 +88,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         await fill(a, loaded('old', 2));
         await damage(world);
         await apply(b, logEntry(9));
-        expect(await a.store.fence(EPOCH, soon())).toBe(9);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(9);
         expect(await bodyOf(a)).toBeNull();
         await fill(a, loaded('new', 9));
         expect(await bodyOf(a)).toBe('new');
@@ -102,7 +102,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
           await damage(world);
           a.position.number = 7;
           expect(await bodyOf(a)).toBeNull();
-          expect(await a.store.fence(EPOCH, soon())).toBe(7);
+          expect(await a.whole.fence(EPOCH, soon())).toBe(7);
           await fill(a, loaded('new', 7));
           expect(await bodyOf(a)).toBe('new');
         },
@@ -111,13 +111,13 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
       it('of another epoch is none: it is made anew by a read, and by an entry', async () => {
         await apply(a, logEntry(1), logEntry(2));
         await fill(a, loaded('old', 2));
-        expect(await a.store.fence('e2', soon())).toBe('none');
+        expect(await a.whole.fence('e2', soon())).toBe('none');
         a.position = { epoch: 'e2', number: 1 };
         expect(await bodyOf(a)).toBeNull();
-        expect(await a.store.fence('e2', soon())).toBe(1);
-        expect(await b.store.apply('e3', logEntry(1), soon())).toEqual({ outcome: 'applied' });
-        expect(await a.store.fence('e2', soon())).toBe('none');
-        expect(await a.store.fence('e3', soon())).toBe(1);
+        expect(await a.whole.fence('e2', soon())).toBe(1);
+        expect(await b.whole.apply('e3', logEntry(1), soon())).toEqual({ outcome: 'applied' });
+        expect(await a.whole.fence('e2', soon())).toBe('none');
+        expect(await a.whole.fence('e3', soon())).toBe(1);
       });
 
       it.each([
@@ -160,7 +160,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         expect(await bodyOf(a)).toBe('kept');
         const c = await follow(world, 1);
         expect(await bodyOf(c)).toBe('kept');
-        expect(await c.store.fence(EPOCH, soon())).toBe(1);
+        expect(await c.whole.fence(EPOCH, soon())).toBe(1);
         await world.unlink(TABLE);
         await apply(a, logEntry(9));
         expect(await bodyOf(a)).toBeNull();
@@ -169,29 +169,29 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
       it('restarts only from the fence that was seen', async () => {
         await apply(a, logEntry(1), logEntry(2));
         await fill(a, loaded('kept', 2));
-        expect(await a.store.restart(EPOCH, 8, 1, soon())).toBe(true);
-        expect(await a.store.restart(EPOCH, 8, 'none', soon())).toBe(true);
-        expect(await a.store.fence(EPOCH, soon())).toBe(2);
+        expect(await a.whole.restart(EPOCH, 8, 1, soon())).toBe(true);
+        expect(await a.whole.restart(EPOCH, 8, 'none', soon())).toBe(true);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(2);
         expect(await bodyOf(a)).toBe('kept');
-        expect(await a.store.restart(EPOCH, 8, 2, soon())).toBe(true);
-        expect(await a.store.fence(EPOCH, soon())).toBe(8);
+        expect(await a.whole.restart(EPOCH, 8, 2, soon())).toBe(true);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(8);
         expect(await bodyOf(a)).toBeNull();
         await world.unlink(TABLE);
-        expect(await a.store.restart(EPOCH, 9, 'none', soon())).toBe(true);
-        expect(await a.store.fence(EPOCH, soon())).toBe(9);
+        expect(await a.whole.restart(EPOCH, 9, 'none', soon())).toBe(true);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(9);
       });
 
       it('with a fence that is no number is none', async () => {
         const damage = (): Promise<void> => world.unlink(HEAD).then(() => world.damageLog({ e: EPOCH, b: '0', f: 'far' }));
         await damage();
-        expect(await a.store.fence(EPOCH, soon())).toBe('none');
+        expect(await a.whole.fence(EPOCH, soon())).toBe('none');
         await fill(a, loaded('old', 3));
         a.position.number = 5;
         expect(await bodyOf(a)).toBeNull();
-        expect(await a.store.fence(EPOCH, soon())).toBe(5);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(5);
         await damage();
         await apply(b, logEntry(9));
-        expect(await a.store.fence(EPOCH, soon())).toBe(9);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(9);
       });
     });
 
@@ -276,8 +276,8 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
           logEntry(3, { all: true }),
         ];
         await apply(a, ...entries);
-        await a.store.apply(EPOCH, logEntry(3), soon());
-        await a.store.apply(EPOCH, logEntry(9), soon());
+        await a.whole.apply(EPOCH, logEntry(3), soon());
+        await a.whole.apply(EPOCH, logEntry(9), soon());
         const expected = entries.map((entry) => ({ epoch: EPOCH, entry }));
         await vi.waitFor(() => expect([a.told, b.told]).toEqual([expected, expected]));
       });
@@ -329,9 +329,9 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         const replies = Promise.all([
           a.store.read(KEY, deadline),
           a.store.acquire(KEY, 't', lease({ deadline })),
-          a.store.apply(EPOCH, logEntry(1), deadline),
-          a.store.fence(EPOCH, deadline),
-          a.store.restart(EPOCH, 1, 0, deadline),
+          a.whole.apply(EPOCH, logEntry(1), deadline),
+          a.whole.fence(EPOCH, deadline),
+          a.whole.restart(EPOCH, 1, 0, deadline),
         ]);
         a.store.wake();
         expect(await elapsed(replies)).toBeLessThan(40 + TOLERANCE_MS);
@@ -347,9 +347,9 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         await vi.waitFor(() => expect([a.store.state(), b.store.hears]).toEqual(['down', false]));
         const replies = Promise.all([
           a.store.read(KEY, soon()),
-          a.store.apply(EPOCH, logEntry(2), soon()),
-          a.store.fence(EPOCH, soon()),
-          a.store.restart(EPOCH, 2, 1, soon()),
+          a.whole.apply(EPOCH, logEntry(2), soon()),
+          a.whole.fence(EPOCH, soon()),
+          a.whole.restart(EPOCH, 2, 1, soon()),
           a.store.holder(KEY),
         ]);
         a.store.wake();
@@ -357,9 +357,9 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         expect(await replies).toMatchObject([{ outcome: 'unavailable' }, { outcome: 'unavailable' }, null, false, null]);
         await world.start();
         await vi.waitFor(() => expect(a.told).toContain('up'), { timeout: 10_000, interval: 5 });
-        expect(await a.store.fence(EPOCH, soon())).toBe('none');
+        expect(await a.whole.fence(EPOCH, soon())).toBe('none');
         await vi.waitFor(async () => expect(await bodyOf(a)).toBeNull(), { timeout: 10_000, interval: 5 });
-        expect(await a.store.fence(EPOCH, soon())).toBe(0);
+        expect(await a.whole.fence(EPOCH, soon())).toBe(0);
       });
 
       it('closing settles every call under way, and later ones are unavailable', async () => {
@@ -368,9 +368,9 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         const calls = Promise.all([
           a.store.read(KEY, soon()),
           a.store.acquire(KEY, 't', lease()),
-          a.store.apply(EPOCH, logEntry(1), soon()),
-          a.store.fence(EPOCH, soon()),
-          a.store.restart(EPOCH, 1, 0, soon()),
+          a.whole.apply(EPOCH, logEntry(1), soon()),
+          a.whole.fence(EPOCH, soon()),
+          a.whole.restart(EPOCH, 1, 0, soon()),
           a.store.holder(KEY),
         ]);
         await a.store.close();
@@ -382,7 +382,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
           false,
           null,
         ]);
-        expect(await a.store.fence(EPOCH, soon())).toBeNull();
+        expect(await a.whole.fence(EPOCH, soon())).toBeNull();
         a.store.wake();
         await a.store.close();
       });

@@ -4,14 +4,14 @@ import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
 import { startRedis } from '../support/redis.ts';
 import { describeRemoteTier } from './remote-tier.suite.ts';
-import { closeSentinels, memoryWorld, redisWorld, sentinelWorld, tlsWorld } from './remote-tier.world.ts';
+import { closeShared, memoryWorld, redisWorld, sentinelWorld, tlsWorld } from './remote-tier.world.ts';
 
 describeRemoteTier('remote tier in memory', memoryWorld);
 describeRemoteTier('remote tier on Redis', redisWorld);
 describeRemoteTier('remote tier on Redis over TLS', tlsWorld);
 describeRemoteTier('remote tier on Redis behind Sentinels', sentinelWorld);
 
-afterAll(closeSentinels);
+afterAll(closeShared);
 
 it('a tag table whose stamps went back has lost writes: it gets a new generation', async () => {
   await using redis = await startRedis();

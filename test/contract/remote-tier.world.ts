@@ -11,6 +11,8 @@ import type { RedisTierOptions } from '../../src/redis/remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { createMemoryLogStore, createMemoryTier, MemoryServer } from '../support/memory-remote.ts';
+import type { TestCluster } from '../support/cluster.ts';
+import { startCluster } from '../support/cluster.ts';
 import type { TestRedis } from '../support/redis.ts';
 import { freePort, startRedis } from '../support/redis.ts';
 import type { TestSentinels } from '../support/sentinel.ts';
@@ -57,10 +59,11 @@ async function ready(tier: RemoteTier): Promise<RemoteTier> {
   return tier;
 }
 
-async function readyStore(store: LogStore): Promise<LogStore> {
+async function readyStore(store: LogStore, parts = 1): Promise<LogStore> {
   await vi.waitFor(
     () => {
-      if (store.state() !== 'up' || !store.hears) throw new Error('the store is not connected yet');
+      const up = store.parts().filter((part) => part.state() === 'up').length;
+      if (up < parts || !store.hears) throw new Error('the store is not connected yet');
     },
     { timeout: 5000, interval: 2 },
   );
@@ -162,6 +165,87 @@ export async function tlsWorld(): Promise<RemoteWorld> {
   });
 }
 
+/** As `sentinelWorld`: one for all tests of a file. All of its nodes are taken away at once. */
+let cluster: Promise<TestCluster> | undefined;
+
+export async function clusterWorld(): Promise<RemoteWorld> {
+  const { url, nodes, primaries, ask, restart, settled } = await (cluster ??= startCluster());
+  const everywhere = (...command: [string, ...(string | number | Buffer)[]]): Promise<unknown> =>
+    Promise.all(primaries.map((port) => ask(port, ...command)));
+  const keyed = async (key: string, ...command: [string, ...(string | number | Buffer)[]]): Promise<unknown> => {
+    // Each node but one says where the key is.
+    const replies = await Promise.allSettled(primaries.map((port) => ask(port, ...command)));
+    const found = replies.find((reply) => reply.status === 'fulfilled');
+    if (found === undefined) throw new Error(`no node has the slot of ${key}`);
+    return found.value;
+  };
+  const tables = async (head: boolean): Promise<string[]> => {
+    const found = (await everywhere('KEYS', '*forebay:log:{*')) as string[][];
+    return found.flat().filter((key) => key.endsWith(':at') === head);
+  };
+  const kill = async (): Promise<void> => void (await Promise.all([...nodes.values()].map((node) => node.kill())));
+  const start = async (): Promise<void> => {
+    await restart(...primaries);
+    await settled();
+  };
+  let isAway = false;
+  await everywhere('FLUSHALL');
+  const unlink = async (key: string): Promise<void> => {
+    if (key === 'forebay:log' || key === 'forebay:log:at')
+      for (const one of await tables(key.endsWith(':at'))) await keyed(one, 'UNLINK', one);
+    else await keyed(key, 'UNLINK', key);
+  };
+  const stores: { close(): Promise<void> }[] = [];
+  return {
+    open: () => Promise.reject(new Error('a tier without a log is for one server')),
+    openStore: (tags, options = {}) => {
+      const store = createRedisLogStore({ url, ...options }, tags);
+      stores.push(store);
+      return readyStore(store, primaries.length);
+    },
+    get: async (key) => {
+      const text = (await keyed(key, 'GET', key)) as string | null;
+      return text === null ? null : Buffer.from(text);
+    },
+    set: async (key, bytes) => {
+      if (key !== 'forebay:log' && key !== 'forebay:log:at') await keyed(key, 'SET', key, bytes);
+      else for (const one of await tables(key.endsWith(':at'))) await keyed(one, 'SET', one, bytes);
+    },
+    pttl: async (key) => Number(await keyed(key, 'PTTL', key)),
+    unlink,
+    flush: async () => void (await everywhere('FLUSHALL')),
+    damageLog: async (fields) => {
+      for (const table of await tables(false)) {
+        await keyed(table, 'UNLINK', table);
+        await keyed(table, 'HSET', table, ...Object.entries(fields).flat());
+      }
+    },
+    publish: async (channel, text) => void (await keyed(channel, 'SPUBLISH', channel, text)),
+    forgetScripts: async () => void (await everywhere('SCRIPT', 'FLUSH')),
+    cutBus: async () => void (await everywhere('CLIENT', 'KILL', 'TYPE', 'pubsub')),
+    freeze: () => nodes.forEach((node) => node.freeze()),
+    thaw: () => nodes.forEach((node) => node.thaw()),
+    kill: async () => {
+      isAway = true;
+      await kill();
+    },
+    start: async () => {
+      isAway = false;
+      await start();
+    },
+    close: async () => {
+      for (const store of stores) await store.close();
+      if (isAway) await start();
+    },
+  };
+}
+
+/** Ends what the tests of a file shared. */
+export async function closeShared(): Promise<void> {
+  await (await sentinels)?.stop();
+  await (await cluster)?.stop();
+}
+
 /** One for all tests of a file: they take seconds to start. These wait so long that a primary which a test takes away is not replaced; failovers have tests of their own. */
 let sentinels: Promise<TestSentinels> | undefined;
 
@@ -184,10 +268,6 @@ export async function sentinelWorld(): Promise<RemoteWorld> {
       await restart(port);
     },
   });
-}
-
-export async function closeSentinels(): Promise<void> {
-  await (await sentinels)?.stop();
 }
 
 function placeOf(first: TestRedis, startAgain: () => Promise<TestRedis>, url: string | RedisServer, admin: Redis): Place {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Follower, FollowerOptions } from '../../../src/cache/follower-types.ts';
 import { createFollower } from '../../../src/cache/follower.ts';
 import type { LogEntry } from '../../../src/cache/change-log.ts';
-import type { ApplyReply, LogStore, LogStoreListener } from '../../../src/cache/log-store.ts';
+import type { ApplyReply, LogPart, LogStore, LogStoreListener } from '../../../src/cache/log-store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { entryOf, ScriptedLog } from '../../support/scripted-log.ts';
 
@@ -10,7 +10,7 @@ const INTERVAL_MS = 250;
 const START = 1000;
 
 /** A store in the test's hand: it applies what comes in order, or is away. */
-class ScriptedStore implements LogStore {
+class ScriptedStore implements LogStore, LogPart {
   readonly opened = Promise.resolve();
   readonly applied: number[] = [];
   up = true;
@@ -45,6 +45,9 @@ class ScriptedStore implements LogStore {
     this.fenceAt = entry.number;
     this.applied.push(entry.number);
     return Promise.resolve({ outcome: 'applied' });
+  }
+  parts() {
+    return [this];
   }
   fence() {
     return Promise.resolve(this.up ? this.fenceAt : null);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ChangeLog, LogCall, LogEntry } from '../../../src/cache/change-log.ts';
-import type { ApplyReply, LogStore } from '../../../src/cache/log-store.ts';
+import type { ApplyReply, LogPart } from '../../../src/cache/log-store.ts';
 import { Relay } from '../../../src/cache/relay.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -64,7 +64,7 @@ class World {
     return gone;
   }
 
-  #store(): LogStore {
+  #store(): LogPart {
     const { fences } = this;
     return {
       state: () => this.state,
@@ -75,7 +75,7 @@ class World {
           if ((fences.get(epoch) ?? 'none') === seen) fences.set(epoch, number);
           return true;
         }),
-    } as unknown as LogStore;
+    } as unknown as LogPart;
   }
 
   #apply(epoch: string, number: number): ApplyReply {

@@ -31,7 +31,8 @@ function open() {
     reader,
     start: () => flow(clock, ...lines, reader.commands),
     apply: async (one: LogEntry): Promise<void> => {
-      const applied = writer.store.apply(EPOCH, one, clock.now() + 50);
+      const [part] = writer.store.parts();
+      const applied = part?.apply(EPOCH, one, clock.now() + 50);
       await flow(clock, ...lines);
       await expect(applied).resolves.toEqual({ outcome: 'applied' });
     },
