@@ -17,6 +17,17 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      // Servers that are taken away under a steady load, in real time, with figures in the output.
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
       // A short run of the checker: faults on real processes, in real time, and so after all else. `npm run chaos` is the long one.
       {
         test: {

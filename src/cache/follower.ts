@@ -6,7 +6,7 @@ import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './f
 import { LogTags } from './log-tags.ts';
 import type { LogStore } from './log-store.ts';
 import type { InvalidationState } from './lookup.ts';
-import { Relays } from './relays.ts';
+import { Relays, seeLevel } from './relays.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from './remote-tier.ts';
 import { Settling } from './settling.ts';
 
@@ -305,20 +305,9 @@ class LogFollower implements Follower {
   /** Brings the store level, or sees whether somebody has. */
   #level({ epoch, last, entry }: LogState): Promise<boolean> {
     if (this.#relay !== null) return this.#relay.level(epoch, last, entry);
-    return this.#store === null ? Promise.resolve(true) : this.#seeLevel(this.#store, epoch, last);
-  }
-
-  /** Looks at the store's fence until it is at `number`, as long as a write of this process may wait for it. */
-  async #seeLevel(store: LogStore, epoch: string, number: number): Promise<boolean> {
-    const giveUpAt = this.#clock.now() + this.#confirmMs;
-    for (let pauseMs = SOONEST_MS; this.#settling.size > 0 && this.#clock.now() < giveUpAt && !this.#closed; pauseMs *= 2) {
-      const deadline = this.#clock.now() + APPLY_MS;
-      const fences = await Promise.all(store.parts().map((part) => part.fence(epoch, deadline)));
-      if (fences.length === 0 || fences.includes(null)) return false;
-      if (fences.every((fence) => fence !== null && fence !== 'none' && fence >= number)) return true;
-      await new Promise<void>((resolve) => void this.#clock.schedule(pauseMs, resolve));
-    }
-    return false;
+    if (this.#store === null) return Promise.resolve(true);
+    const isWanted = (): boolean => this.#settling.size > 0 && !this.#closed;
+    return seeLevel(this.#store, { epoch, number: last, clock: this.#clock, giveUpAt: this.#clock.now() + this.#confirmMs, isWanted });
   }
 
   #hurry(): void {

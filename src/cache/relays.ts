@@ -13,6 +13,10 @@ export interface RelaysOptions {
   onApplied(entry: LogEntry): void;
 }
 
+const SOONEST_MS = 5;
+/** Longest wait for a part to tell its fence, in ms. */
+const FENCE_MS = 250;
+
 /** A relay for each part of a store, which follow the log each for itself: one that is away holds up no other. */
 export class Relays {
   readonly #o: RelaysOptions;
@@ -56,6 +60,28 @@ export class Relays {
     const levelled = await Promise.all([...this.#relays.values()].map((relay) => relay.level(epoch, target, entry)));
     return levelled.length > 0 && levelled.every(Boolean);
   }
+}
+
+/** Looks at the fences of a store that others level until all are at `number`, as long as somebody wants to know. */
+export async function seeLevel(
+  store: LogStore,
+  wanted: {
+    readonly epoch: string;
+    readonly number: number;
+    readonly clock: Clock;
+    /** Monotonic ms. */
+    readonly giveUpAt: number;
+    isWanted(): boolean;
+  },
+): Promise<boolean> {
+  const { epoch, number, clock, giveUpAt } = wanted;
+  for (let pauseMs = SOONEST_MS; wanted.isWanted() && clock.now() < giveUpAt; pauseMs *= 2) {
+    const fences = await Promise.all(store.parts().map((part) => part.fence(epoch, clock.now() + FENCE_MS)));
+    if (fences.length === 0 || fences.includes(null)) return false;
+    if (fences.every((fence) => typeof fence === 'number' && fence >= number)) return true;
+    await new Promise<void>((resolve) => void clock.schedule(pauseMs, resolve));
+  }
+  return false;
 }
 
 function add(sum: Relay['counts'], counts: Relay['counts']): void {
