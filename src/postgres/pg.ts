@@ -3,6 +3,7 @@ import type { CustomTypesConfig, PoolClient, PoolConfig, QueryConfig } from 'pg'
 import { ForebayError } from '../core/errors.ts';
 import { abortable } from './abortable.ts';
 import type { Database, PoolStats, QueryCall, Queryable, ResolvedDatabaseOptions } from './database.ts';
+import { Slots } from './slots.ts';
 import { asDatabaseError, breaksConnection, closedError, ignoredFailure } from './failures.ts';
 import { INT8, TIMESTAMPTZ, isoTimestamp, safeInteger } from './values.ts';
 
@@ -39,12 +40,17 @@ const types: CustomTypesConfig = {
 /** `query_timeout` is read by the driver from each statement too, but missing from its types. */
 type TimedQuery = QueryConfig & { readonly query_timeout: number };
 
+/** One connection of so many is never held by a transaction. */
+const KEPT_FOR_OTHERS = 4;
+
 class PostgresDatabase implements Database {
   readonly kind = 'postgres';
   readonly description: string;
   readonly #pool: Pool;
   readonly #config: PoolConfig;
   readonly #options: ResolvedDatabaseOptions;
+  /** A transaction may read through a cache whose load needs a connection too: were all held by transactions, each would wait for the others. */
+  readonly #transactions: Slots;
   readonly #cancels = new Set<Promise<void>>();
   readonly #url: string;
   #lane: PostgresDatabase | undefined;
@@ -66,6 +72,8 @@ class PostgresDatabase implements Database {
     const { host, port, database } = new Client(this.#config);
     this.description = `database "${database ?? ''}" on ${host}:${port}`;
     this.#pool = new Pool({ ...this.#config, max: options.maxConnections, statement_timeout: options.statementTimeoutMs });
+    const { maxConnections, connectTimeoutMs } = options;
+    this.#transactions = new Slots(Math.max(1, maxConnections - Math.ceil(maxConnections / KEPT_FOR_OTHERS)), connectTimeoutMs);
     this.#pool.on('error', (error) => this.#connectionLost(error));
     // The pool listens only while a client is idle. One that is lost between two statements of a transaction would end the process.
     this.#pool.on('connect', (client) => client.on('error', (error) => this.#connectionLost(error)));
@@ -98,7 +106,8 @@ class PostgresDatabase implements Database {
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>, call: QueryCall = {}): Promise<T> {
-    return this.#borrow(async (client, usable) => {
+    const give = await this.#transactions.take(call.signal);
+    const done = this.#borrow(async (client, usable) => {
       await this.#send(client, 'begin');
       let result: T;
       try {
@@ -113,10 +122,11 @@ class PostgresDatabase implements Database {
       if (command !== 'COMMIT') throw ignoredFailure();
       return result;
     }, call.signal);
+    return done.finally(give);
   }
 
   stats(): PoolStats {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount + this.#transactions.waiting };
   }
 
   lane(): Queryable {

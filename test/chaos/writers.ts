@@ -8,6 +8,7 @@ import type { Load, WorkerSetup } from './protocol.ts';
 import { KEYS_PER_TAG, idOf, markFor, ownerOf, tagOf } from './protocol.ts';
 import type { SeededChance } from './random.ts';
 
+const MOST_TRIES = 20;
 const MOST_WRITES = 16;
 const DELETE_SHARE = 0.3;
 
@@ -129,7 +130,7 @@ export class Writers {
         entry.version = Number(rows[0]?.version);
       }
       await client.query('commit');
-      await this.#contestant.invalidateTag(tagOf(keys[0] ?? 0), keys.map(idOf));
+      await this.#tellOfTag(keys);
       for (const { write, version } of writes) {
         this.#log.add({ step: 'committed', write, at: sharedNow() });
         this.#log.add({ step: 'done', write, at: sharedNow(), version });
@@ -138,6 +139,18 @@ export class Writers {
       for (const { write } of writes) this.#log.add({ step: 'failed', write, at: sharedNow(), reason: String(error).slice(0, 300) });
     } finally {
       for (const key of keys) this.#busy.delete(key);
+    }
+  }
+
+  /** Until it was told: nothing else tells of these changes, and a caller of the real thing would try again too. */
+  async #tellOfTag(keys: readonly number[]): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await this.#contestant.invalidateTag?.(tagOf(keys[0] ?? 0), keys.map(idOf));
+        return;
+      } catch (error) {
+        if (tries === MOST_TRIES) throw error;
+      }
     }
   }
 

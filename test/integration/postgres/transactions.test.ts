@@ -265,3 +265,37 @@ it('a transaction whose caller leaves the queue for a connection never begins', 
   await holder;
   expect(began).toBe(false);
 });
+
+describe('more transactions than connections, each of which needs another connection before it can end', () => {
+  it('all end: one connection is kept for what is asked outside', async () => {
+    await using small = await openDatabase(server.url, { maxConnections: 4, connectTimeoutMs: 10_000 });
+    const begun: number[] = [];
+    const work = Array.from({ length: 12 }, (_, n) =>
+      small.transaction(async (tx) => {
+        begun.push(n);
+        await tx.query('select 1');
+        return small.query<{ n: number }>('select $1::int as n', [n]);
+      }),
+    );
+    const rows = await Promise.all(work);
+    expect(rows.map(([row]) => row?.n)).toEqual(begun.toSorted((a, b) => a - b));
+  });
+
+  it('one that waits too long is told so, one that nobody waits for leaves the queue, and both places go on', async () => {
+    await using small = await openDatabase(server.url, { maxConnections: 2, connectTimeoutMs: 300 });
+    const [begun, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const open = small.transaction(() => {
+      begun.resolve();
+      return end.promise;
+    });
+    await begun.promise;
+    const controller = new AbortController();
+    const left = small.transaction(() => Promise.resolve('never'), { signal: controller.signal });
+    controller.abort(new Error('nobody waits'));
+    await expect(left).rejects.toThrow('nobody waits');
+    await expect(small.transaction(() => Promise.resolve('never'))).rejects.toMatchObject({ code: 'OVERLOADED' });
+    end.resolve();
+    await open;
+    await expect(small.transaction(() => Promise.resolve('done'))).resolves.toBe('done');
+  });
+});

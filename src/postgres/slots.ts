@@ -1,0 +1,65 @@
+import { ForebayError } from '../core/errors.ts';
+import { abortable } from './abortable.ts';
+
+const MAX_WAITING = 1000;
+
+/** So many at once; the rest waits in order, for a limited time. */
+export class Slots {
+  readonly #most: number;
+  readonly #waitMs: number;
+  readonly #waiting = new Set<() => void>();
+  #taken = 0;
+
+  constructor(most: number, waitMs: number) {
+    this.#most = most;
+    this.#waitMs = waitMs;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Resolves to what gives the place back.
+   * @throws {ForebayError} `OVERLOADED`
+   */
+  async take(signal?: AbortSignal): Promise<() => void> {
+    if (this.#taken < this.#most) this.#taken += 1;
+    else await this.#wait(signal);
+    return () => this.#give();
+  }
+
+  #give(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) this.#taken -= 1;
+    else next();
+  }
+
+  async #wait(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#waiting.size >= MAX_WAITING) throw this.#overloaded();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const take = (): void => {
+      // The place goes from hand to hand, so that nobody gets in between.
+      this.#waiting.delete(take);
+      resolve();
+    };
+    this.#waiting.add(take);
+    const timer = setTimeout(() => reject(this.#overloaded()), this.#waitMs);
+    try {
+      await abortable(promise, signal);
+    } catch (error) {
+      // It came at the very moment at which nobody waited for it any more.
+      if (!this.#waiting.delete(take)) this.#give();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #overloaded(): ForebayError {
+    return new ForebayError(
+      'OVERLOADED',
+      `${this.#most} transactions are open and ${this.#waiting.size} wait for their end, as many as may at once; keep them short, or raise databaseConnections`,
+    );
+  }
+}
