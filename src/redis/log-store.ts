@@ -1,4 +1,5 @@
 import { decodeEntry } from '../cache/entry.ts';
+import type { BreakerControl } from '../cache/breaker-types.ts';
 import type { LogEntry } from '../cache/change-log.ts';
 import type { LogTags } from '../cache/log-tags.ts';
 import type { ApplyReply, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
@@ -22,7 +23,7 @@ const OPEN_MS = 500;
  * costs loads. A key beside it, the head, repeats the first three; scripts write both, and if either vanishes it is made from the other or anew.
  * `tags`: those of whoever follows the log here; stamps of before it followed come from the table.
  */
-export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore {
+export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore & { readonly breaker: BreakerControl } {
   return new RedisLogStore(options, tags);
 }
 
@@ -51,14 +52,15 @@ class RedisLogStore implements LogStore {
   constructor(options: RedisOptions, tags: LogTags) {
     this.#link = new RedisLink(options);
     this.#tags = tags;
-    const { client, subscriber, clock, prefix, boundMs } = this.#link;
+    const { client, subscriber, clock, prefix, boundMs, breaker } = this.#link;
     this.#channel = `${prefix}forebay:log`;
     this.#table = `${prefix}forebay:log`;
     this.#head = `${prefix}forebay:log:at`;
-    this.#calls = new ScriptCalls(client, clock);
+    this.#calls = new ScriptCalls(client, clock, breaker);
     this.#values = new RedisValues({
       client,
       clock,
+      breaker,
       calls: this.#calls,
       prefix,
       head: { key: this.#head, begin: () => this.#beginReads() },
@@ -72,8 +74,12 @@ class RedisLogStore implements LogStore {
       onMessage: (text) => this.#onMessage(text),
       onGap: () => this.#listener?.onGap(),
     });
-    client.on('ready', () => this.#listener?.onUp());
+    this.#link.onUp(() => this.#listener?.onUp());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+  }
+
+  get breaker(): BreakerControl {
+    return this.#link.breaker;
   }
 
   get hears(): boolean {
@@ -117,12 +123,21 @@ class RedisLogStore implements LogStore {
   }
 
   async fence(epoch: string, deadline: number): Promise<number | 'none' | null> {
-    if (this.#link.state === 'down') return null;
-    const { clock, client } = this.#link;
+    const { clock, client, breaker } = this.#link;
+    const pass = client.status === 'ready' ? breaker.enter() : null;
+    if (pass === null) return null;
     const late = Promise.withResolvers<null>();
-    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => late.resolve(null));
+    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => {
+      late.resolve(null);
+      pass.late();
+    });
     try {
-      const fields = await Promise.race([client.hmget(this.#table, 'e', 'f'), late.promise]);
+      const asked = client.hmget(this.#table, 'e', 'f');
+      asked.then(
+        () => pass.answered(),
+        (error: unknown) => pass.failed(error),
+      );
+      const fields = await Promise.race([asked, late.promise]);
       if (fields === null) return null;
       const [foundEpoch, fence] = fields;
       return foundEpoch === epoch && isNumber(fence) ? Number(fence) : 'none';

@@ -1,3 +1,4 @@
+import type { BreakerControl } from '../cache/breaker-types.ts';
 import type {
   FillReply,
   LeaseHolder,
@@ -31,7 +32,7 @@ const RETRY_MS = 100;
 const UNVERIFIED = { outcome: 'unavailable', reason: 'unverified' } as const;
 
 /** A remote tier and bus on one Redis server: one connection for commands, one for the bus. Opens in the background; close it with `close`. */
-export function createRedisTier(options: RedisTierOptions): RemoteTier {
+export function createRedisTier(options: RedisTierOptions): RemoteTier & { readonly breaker: BreakerControl } {
   return new RedisTier(options);
 }
 
@@ -57,18 +58,19 @@ class RedisTier implements RemoteTier {
 
   constructor(options: RedisTierOptions) {
     this.#link = new RedisLink(options);
-    const { client, subscriber, clock, chance, prefix, boundMs } = this.#link;
+    const { client, subscriber, clock, chance, prefix, boundMs, breaker } = this.#link;
     this.#clock = clock;
     this.#prefix = prefix;
     this.#channel = `${prefix}forebay:bus`;
     this.#table = `${prefix}forebay:tags`;
     this.#confirmMs = options.confirmMs ?? 1000;
     this.#origin = chance.uniqueId();
-    this.#calls = new ScriptCalls(client, clock);
+    this.#calls = new ScriptCalls(client, clock, breaker);
     const sync = new TagSync({ client, calls: this.#calls, table: this.#table, tags: this.tags, clock, chance });
     this.#values = new RedisValues({
       client,
       clock,
+      breaker,
       calls: this.#calls,
       prefix,
       head: {
@@ -95,8 +97,12 @@ class RedisTier implements RemoteTier {
       },
       onGap,
     });
-    client.on('ready', () => void this.#confirm());
+    this.#link.onUp(() => void this.#confirm());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+  }
+
+  get breaker(): BreakerControl {
+    return this.#link.breaker;
   }
 
   get #isUnverified(): boolean {

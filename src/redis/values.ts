@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Breaker } from './breaker.ts';
 import type { HeadReader } from './key-reads.ts';
 import { KeyReads } from './key-reads.ts';
 import type { ScriptCalls } from './script-calls.ts';
@@ -14,14 +15,16 @@ export class RedisValues {
   readonly #clock: Clock;
   readonly #calls: ScriptCalls;
   readonly #prefix: string;
+  readonly #breaker: Breaker;
   readonly #reads: KeyReads;
 
-  constructor(parts: { client: Redis; clock: Clock; calls: ScriptCalls; prefix: string; head: HeadReader }) {
+  constructor(parts: { client: Redis; clock: Clock; breaker: Breaker; calls: ScriptCalls; prefix: string; head: HeadReader }) {
     this.#client = parts.client;
     this.#clock = parts.clock;
     this.#calls = parts.calls;
     this.#prefix = parts.prefix;
-    this.#reads = new KeyReads(parts.client, parts.clock, parts.head);
+    this.#breaker = parts.breaker;
+    this.#reads = new KeyReads(parts.client, parts.clock, parts.head, parts.breaker);
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
@@ -53,12 +56,15 @@ export class RedisValues {
   }
 
   async holder(key: string): Promise<LeaseHolder | null> {
-    if (this.#client.status !== 'ready') return null;
+    const pass = this.#client.status === 'ready' ? this.#breaker.enter() : null;
+    if (pass === null) return null;
     const lease = pair(this.#prefix + key)[1];
     try {
       const [holder, leftMs] = await Promise.all([this.#client.get(lease), this.#client.pttl(lease)]);
+      pass.answered();
       return holder === null ? null : { holder, leftMs };
-    } catch {
+    } catch (error) {
+      pass.failed(error);
       return null;
     }
   }

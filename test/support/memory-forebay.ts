@@ -191,7 +191,7 @@ export function createMemoryForebay(): MemoryForebay {
     lastRead: {},
     gate: null,
     waiting: [],
-    readinessNow: { ready: true, database: 'up', redis: 'up', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
+    readinessNow: { ready: true, database: 'up', redis: 'up', breaker: 'closed', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
     invalidation: 'applied',
     invalidated: [],
     readiness: async () => forebay.readinessNow,

@@ -62,18 +62,27 @@ describe('health', () => {
       ready: true,
       database: 'up',
       redis: 'up',
+      breaker: 'closed',
       stalenessMs: 12,
       maxStalenessMs: 1000,
       reasons: [],
     });
     const freshness = { stalenessMs: 12, maxStalenessMs: 1000 };
-    h.forebay.readinessNow = { ready: true, database: 'up', redis: 'down', ...freshness, reasons: ['Redis does not answer.'] };
+    h.forebay.readinessNow = {
+      ready: true,
+      database: 'up',
+      redis: 'down',
+      breaker: 'open',
+      ...freshness,
+      reasons: ['Redis does not answer.'],
+    };
     const degraded = await h.call('/readyz');
     expect([degraded.status, await degraded.json()]).toEqual([200, h.forebay.readinessNow]);
     h.forebay.readinessNow = {
       ready: false,
       database: 'down',
       redis: 'up',
+      breaker: 'closed',
       ...freshness,
       stalenessMs: null,
       reasons: ['The database is down.'],
