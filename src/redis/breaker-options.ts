@@ -6,7 +6,7 @@ export interface BreakerOptions {
   readonly windowMs: number;
   /** Of fewer calls in the window nothing is concluded; 1 to 1,000,000. @defaultValue 20 */
   readonly minCalls: number;
-  /** Share of failures in the window at which it opens; from 0.01 to 1. @defaultValue 0.5 */
+  /** Share of failures in the window at which it opens; from 0.01 to 1. @defaultValue 0.4 */
   readonly failureShare: number;
   /** It opens after so many calls in a row without an answer in time; 1 to 10,000. @defaultValue 5 */
   readonly timeoutsInRow: number;
@@ -28,7 +28,7 @@ export interface BreakerOptions {
 const NUMBERS = {
   windowMs: [1000, 600_000, 10_000],
   minCalls: [1, 1_000_000, 20],
-  failureShare: [0.01, 1, 0.5],
+  failureShare: [0.01, 1, 0.4],
   timeoutsInRow: [1, 10_000, 5],
   silentMs: [0, 60_000, 200],
   fairMs: [0, 10_000, 20],

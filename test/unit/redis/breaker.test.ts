@@ -328,7 +328,7 @@ describe('the options', () => {
     expect(resolveBreakerOptions()).toEqual({
       windowMs: 10_000,
       minCalls: 20,
-      failureShare: 0.5,
+      failureShare: 0.4,
       timeoutsInRow: 5,
       silentMs: 200,
       fairMs: 20,
@@ -346,6 +346,6 @@ describe('the options', () => {
     [{ probesToClose: Number.NaN }, 'breaker.probesToClose = NaN: has to be a whole number from 1 to 1000'],
     [{ threshold: 3 }, 'breaker.threshold is not an option of the breaker'],
   ])('%j are refused', (options, message) => {
-    expect(() => resolveBreakerOptions(options)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message }));
+    expect(() => resolveBreakerOptions(options as object)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message }));
   });
 });

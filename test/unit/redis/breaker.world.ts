@@ -22,7 +22,7 @@ export function openBreaker(options: Partial<BreakerOptions> = {}) {
       return probe.promise;
     },
     onChange: (change) => changes.push(change),
-    options: { minCalls: 10, silentMs: 0, fairMs: 0, ...options },
+    options: { minCalls: 10, failureShare: 0.5, silentMs: 0, fairMs: 0, ...options },
   });
   return Object.assign(world, {
     breaker,
