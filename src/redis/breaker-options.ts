@@ -49,9 +49,9 @@ export function resolveBreakerOptions(given: Partial<BreakerOptions> = {}): Brea
     const isCount = !name.endsWith('Ms') && name !== 'failureShare';
     if (typeof value !== 'number' || !(value >= least && value <= most) || (isCount && !Number.isInteger(value)))
       throw invalid(name, `= ${String(value).slice(0, 80)}: has to be a ${isCount ? 'whole ' : ''}number from ${least} to ${most}`);
-    return [name, value];
+    return [name, value] as const;
   });
-  return Object.freeze(Object.fromEntries(numbers)) as unknown as BreakerOptions;
+  return Object.freeze(Object.fromEntries(numbers) as Record<keyof BreakerOptions, number>);
 }
 
 function invalid(name: string, rest: string): ForebayError {

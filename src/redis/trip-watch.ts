@@ -11,8 +11,8 @@ export type TripOptions = Pick<BreakerOptions, 'windowMs' | 'minCalls' | 'failur
  */
 export class TripWatch {
   readonly #o: TripOptions;
-  readonly #calls = new Array<number>(BUCKETS).fill(0);
-  readonly #failures = new Array<number>(BUCKETS).fill(0);
+  readonly #calls = Array.from({ length: BUCKETS }, () => 0);
+  readonly #failures = Array.from({ length: BUCKETS }, () => 0);
   /** Number of the current bucket, counted from the clock's start. */
   #at: number;
   #timeouts = 0;

@@ -221,6 +221,15 @@ describe('a half-open breaker', () => {
     expect(breaker.state).toBe('half-open');
   });
 
+  it('is not opened by an earlier probe that fails after its time', async () => {
+    const { breaker, clock, probes } = await openBreakerIn('half-open', { probeMs: 500 });
+    await clock.pass(550);
+    expect([breaker.state, probes.length]).toEqual(['half-open', 2]);
+    probes[0]?.reject(new Error('Connection is closed.'));
+    await clock.settle();
+    expect(breaker.state).toBe('half-open');
+  });
+
   it('takes an error that is about the probe alone for an answer', async () => {
     const { breaker, answerProbe } = await openBreakerIn('half-open', { probesToClose: 1 });
     await answerProbe(new Error("NOPERM User app has no permissions to run the 'ping' command"));
