@@ -40,6 +40,8 @@ it('while no call passes nothing is sent, and every call says so at once', async
     store.holder(KEY),
   ]);
   store.wake();
+  // Nothing waits for the end of the turn.
+  expect(clock.pending).toBe(0);
   await clock.settle();
   expect(await replies).toEqual([REFUSED, REFUSED, 'unavailable', { outcome: 'unavailable' }, null, false, null]);
   expect([commands.can('arrive'), store.state(), clock.timers]).toEqual([false, 'down', 1]);
@@ -75,6 +77,19 @@ it('reads that are answered late open it: the answers that come then change noth
   }
   await flow(clock, commands, bus);
   expect(store.breaker.state).toBe('open');
+});
+
+it('a read, a script and a look at the fence that are answered end a row of time-outs', async () => {
+  const { store, commands, bus, clock, lease, deadline } = await openStore({ timeoutsInRow: 2, silentMs: 0 });
+  for (const call of [() => store.read(KEY, deadline()), () => store.acquire(KEY, 't', lease()), () => store.fence(EPOCH, deadline())]) {
+    void store.fence(EPOCH, deadline());
+    await clock.pass(50);
+    // What was late arrives after all, and then what was asked since.
+    const asked = call();
+    await flow(clock, commands, bus);
+    await asked;
+    expect(store.breaker.state).toBe('closed');
+  }
 });
 
 it('a reply that comes after it opened, and in time, is given to whoever asked', async () => {

@@ -32,9 +32,10 @@ describe('a closed breaker', () => {
     ['nor do those of long ago', 12_345, 'closed'],
   ])('%s', (_, agoMs, state) => {
     // The clock begins at the beginning of a bucket.
-    const { breaker, clock, fail } = openBreaker({ windowMs: 1000 });
+    const { breaker, clock, fail, answer } = openBreaker({ windowMs: 1000 });
     fail(9);
     clock.advance(agoMs);
+    answer(9);
     fail(1);
     expect(breaker.state).toBe(state);
   });
