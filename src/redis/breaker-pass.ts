@@ -3,6 +3,8 @@ import type { TripWatch } from './trip-watch.ts';
 
 /** A call that the breaker let pass, or several that travel together. Tells how it ended; the first word counts. */
 export interface Pass {
+  /** Some of what travels together was answered: slow is not silent. */
+  heard(): void;
   /** The server answered, be it with an error that is about the call. */
   answered(): void;
   /** What was thrown: an error reply that says that the server cannot serve, or a connection that was lost. Other error replies are answers. */
@@ -55,6 +57,7 @@ export function openPass({ clock, watch, fairMs, trip }: PassParts): Pass {
   // The answer may lie in the socket already, unread since this process did not get to it: it is handled before this turn ends.
   const timedOut = (): void => clock.endOfTurn(() => end(() => watch.timedOut(clock.now(), sentAt)));
   return {
+    heard: () => watch.heard(),
     answered,
     failed: (error) => (isAnswer(error) ? answered() : end(() => watch.failed(clock.now(), textOf(error)))),
     late: () => {

@@ -74,7 +74,7 @@ export class KeyReads {
     for (let at = 0; at < reads.length; at += KEYS_PER_MGET) {
       const chunk = reads.slice(at, at + KEYS_PER_MGET);
       const reply = this.#ask(chunk);
-      replies.push(reply);
+      replies.push(reply.then(() => pass.heard()));
       chunks.push(this.#settle(chunk, reply, judge, serverClock));
     }
     // One word for all that was asked in this turn: what is wrong with a server is wrong with all of them alike.

@@ -24,6 +24,11 @@ export class TripWatch {
     this.#at = this.#bucketOf(now);
   }
 
+  /** The server answers something: whatever is late, it is not silent. */
+  heard(): void {
+    this.#timeouts = 0;
+  }
+
   answered(now: number): void {
     this.#timeouts = 0;
     this.#count(now, false);

@@ -128,6 +128,42 @@ it('a connection that is lost with calls under way counts them as failed, one fo
   expect(store.breaker.reason).toMatch(/^4 of the last 4 calls failed/);
 });
 
+it('a server that answers some of many reads in time is slow, not silent: no row of time-outs', async () => {
+  const { store, commands, clock, deadline } = await openStore({ timeoutsInRow: 2, silentMs: 0 });
+  for (let turn = 0; turn < 5; turn += 1) {
+    for (let i = 0; i < 64; i += 1) void store.read(`f:{${i}}`, deadline());
+    await clock.settle();
+    // The time and the first of two MGETs, after the second one of the turn before.
+    for (let i = 0; i < (turn === 0 ? 2 : 3); i += 1) for (const moment of ['arrive', 'deliver'] as const) commands.step(moment);
+    await clock.pass(50);
+    expect(store.breaker.state).toBe('closed');
+  }
+});
+
+it('closing the store ends the timers of its breaker', async () => {
+  const { store, commands, clock } = await openStore();
+  store.breaker.isolate();
+  commands.cut();
+  store.breaker.restore();
+  expect(store.breaker.state).toBe('open');
+  await store.close();
+  expect(clock.timers).toBe(0);
+});
+
+it('calls without a connection are counted neither way', async () => {
+  const { store, commands, clock, lease, deadline } = await openStore({ minCalls: 1 });
+  commands.cut();
+  const replies = Promise.all([
+    store.read(KEY, deadline()),
+    store.acquire(KEY, 't', lease()),
+    store.fence(EPOCH, deadline()),
+    store.holder(KEY),
+  ]);
+  await clock.settle();
+  const away = { outcome: 'unavailable', reason: 'disconnected' };
+  expect([await replies, store.breaker.state, store.breaker.counts.refused]).toEqual([[away, away, null, null], 'closed', 0]);
+});
+
 it('error replies that are about a call are answers, in the midst of time-outs too', async () => {
   const { store, server, commands, bus, clock, deadline } = await openStore({ timeoutsInRow: 1, minCalls: 1 });
   server.redis.set('forebay:log', Buffer.from('of another type'));
