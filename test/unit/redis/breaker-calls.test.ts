@@ -92,6 +92,30 @@ it('a read, a script and a look at the fence that are answered end a row of time
   }
 });
 
+it.each([
+  // A first read opens the table as well, by a script that is sent twice.
+  ['read', 0.45],
+  ['acquire', 0.7],
+  ['fence', 0.7],
+  ['holder', 0.7],
+] as const)('a %s that is answered counts among the calls of the window', async (call, failureShare) => {
+  const { store, commands, bus, clock, lease, deadline } = await openStore({ minCalls: 2, failureShare });
+  const asked = {
+    read: () => store.read(KEY, deadline()),
+    acquire: () => store.acquire(KEY, 't', lease()),
+    fence: () => store.fence(EPOCH, deadline()),
+    holder: () => store.holder(KEY),
+  };
+  const answer = asked[call]();
+  await flow(clock, commands, bus);
+  await answer;
+  for (let i = 0; i < 2; i += 1) {
+    void store.fence(EPOCH, deadline());
+    await clock.pass(50);
+  }
+  expect(store.breaker.state).toBe('closed');
+});
+
 it('a reply that comes after it opened, and in time, is given to whoever asked', async () => {
   const { store, commands, bus, clock, deadline } = await openStore();
   const replies = Promise.all([store.fence(EPOCH, deadline()), store.apply(EPOCH, entry, deadline())]);
