@@ -1,9 +1,13 @@
+import type { BreakerChange, BreakerControl } from './cache/breaker-types.ts';
 import type { Follower, FollowerOptions } from './cache/follower-types.ts';
 import { createFollower } from './cache/follower.ts';
+import type { LogStore } from './cache/log-store.ts';
+import type { LogTags } from './cache/log-tags.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import { createChangeLog } from './postgres/change-log.ts';
 import type { Database } from './postgres/database.ts';
+import type { BreakerOptions } from './redis/breaker-options.ts';
 import { createRedisLogStore } from './redis/log-store.ts';
 import type { RedisServer } from './redis/server-address.ts';
 
@@ -14,26 +18,74 @@ export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'm
   readonly redis: string | RedisServer | null;
   /** Put before every key in Redis. @defaultValue '' */
   readonly keyPrefix?: string;
+  /** When calls of Redis are given up, and tried again. @defaultValue as in docs/breaker.md */
+  readonly breaker?: Partial<BreakerOptions>;
+  /** Told of each change of the breaker of Redis, once. @defaultValue does nothing */
+  readonly onBreakerChange?: (change: BreakerChange) => void;
   /** @defaultValue says nothing */
   readonly logger?: Logger;
+}
+
+export interface FollowingTier extends Follower {
+  /** What keeps calls from a Redis that fails; `null` without one. */
+  readonly breaker: BreakerControl | null;
 }
 
 /**
  * A remote tier for `createCache` that follows the log of changes of a database: nothing staler than the bound, whoever changes the rows. For caches of attached tables; `createForebay` has one of its own, `tier`.
  * Give the caches on it the same `maxStalenessMs`. Opens in the background; close it with `close`, after the caches.
  */
-export function createFollowingTier(options: FollowingTierOptions): Follower {
-  const { database, redis, keyPrefix = '', logger = silentLogger, ...rest } = options;
+export function createFollowingTier(options: FollowingTierOptions): FollowingTier {
+  const { database, redis, keyPrefix = '', logger = silentLogger, breaker, onBreakerChange, ...rest } = options;
   const { maxStalenessMs = 1000 } = rest;
   const onStateChange = (state: 'up' | 'down', reason: string): void => tellRedisState(logger, state, reason);
-  return createFollower({
+  const redisOptions = {
+    keyPrefix,
+    maxStalenessMs,
+    onStateChange,
+    onBreakerChange: (change: BreakerChange) => {
+      tellBreakerChange(logger, change);
+      onBreakerChange?.(change);
+    },
+    ...(breaker === undefined ? {} : { breaker }),
+  };
+  const opened: { breaker: BreakerControl | null } = { breaker: null };
+  const open = (url: string | RedisServer, tags: LogTags): LogStore => {
+    const store = createRedisLogStore({ url, ...redisOptions }, tags);
+    opened.breaker = store.breaker;
+    return store;
+  };
+  const follower = createFollower({
     ...rest,
     log: createChangeLog(database.lane()),
-    openStore: redis === null ? null : (tags) => createRedisLogStore({ url: redis, keyPrefix, maxStalenessMs, onStateChange }, tags),
+    openStore: redis === null ? null : (tags) => open(redis, tags),
   });
+  return Object.assign(follower, opened);
 }
 
 function tellRedisState(logger: Logger, state: 'up' | 'down', reason: string): void {
   if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
   else logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
+}
+
+/** One line for each change of state, however many calls fail. The probes of a breaker that stays open are of no news. */
+function tellBreakerChange(logger: Logger, { from, to, reason }: BreakerChange): void {
+  const fields = { breaker: to, from, reason };
+  switch (to) {
+    case 'closed':
+      logger.info(fields, 'the breaker of Redis is closed: calls pass again');
+      break;
+    case 'half-open':
+      logger.debug(fields, 'the breaker of Redis is half-open: it asks whether Redis answers');
+      break;
+    case 'open':
+      if (from === 'half-open') logger.debug(fields, 'the breaker of Redis stays open');
+      else logger.warn(fields, 'the breaker of Redis is open: Redis is not asked until it answers probes, and reads go to the database');
+      break;
+    case 'isolated':
+      logger.warn(fields, 'Redis is isolated: it is not asked until it is restored, and reads go to the database');
+      break;
+    default:
+      to satisfies never;
+  }
 }

@@ -1,11 +1,13 @@
 import { Auditor } from './cache/auditor.ts';
-import type { Follower, FollowerStep } from './cache/follower-types.ts';
+import type { BreakerChange, BreakerControl, BreakerState } from './cache/breaker-types.ts';
+import type { FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
+import type { FollowingTier } from './following-tier.ts';
 import { createFollowingTier } from './following-tier.ts';
 import { createFiles } from './files/create-files.ts';
 import type { FileCacheTuning, FileCaches } from './files/file-caches.ts';
@@ -20,6 +22,7 @@ import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
 import { migrate } from './postgres/migrate.ts';
 import type { RedisServer } from './redis/server-address.ts';
+import type { BreakerOptions } from './redis/breaker-options.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
 export interface Readiness {
@@ -28,6 +31,8 @@ export interface Readiness {
   readonly database: 'up' | 'down';
   /** `off` when none is configured. */
   readonly redis: 'up' | 'down' | 'off';
+  /** Of Redis; closed = calls pass. `off` when none is configured. */
+  readonly breaker: BreakerState | 'off';
   /** Everything that was committed longer ago than this is known here, in ms; `null` while nothing is proven. Reads are answered from caches while it is at most `maxStalenessMs`. */
   readonly stalenessMs: number | null;
   readonly maxStalenessMs: number;
@@ -40,6 +45,8 @@ export interface Forebay extends AsyncDisposable {
   readonly files: Files;
   /** The tier that follows the log of this database: for caches of your own on attached tables. Closed with this Forebay. */
   readonly tier: RemoteTier;
+  /** Keeps calls from a Redis that fails, and lets an operator do so: `isolate`, `restore`. `null` without Redis. */
+  readonly redis: BreakerControl | null;
   /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
   /** Prometheus text exposition of every metric. */
@@ -61,6 +68,10 @@ export interface ForebayOptions {
   readonly ttl?: { readonly fixedMs?: number };
   /** Longest wait for Redis in one read, in ms. @defaultValue 50 */
   readonly redisBudgetMs?: number;
+  /** When calls of Redis are given up, and tried again. @defaultValue as in docs/breaker.md */
+  readonly breaker?: Partial<BreakerOptions>;
+  /** Told of each change of the breaker of Redis, once. @defaultValue does nothing */
+  readonly onBreakerChange?: (change: BreakerChange) => void;
   /** Queries of each cache under way at once. @defaultValue 16 */
   readonly maxConcurrentLoads?: number;
   /** Connections to Postgres, when `database` is a URL. @defaultValue 10 */
@@ -108,6 +119,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const registry = createMetrics({
     caches: [caches.info, caches.meta],
     follower,
+    breaker: follower.breaker,
     auditor,
     pool: () => database.stats(),
     now: () => systemClock.now(),
@@ -122,6 +134,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   return {
     files: createFiles(store, caches),
     tier: follower,
+    redis: follower.breaker,
     readiness: () => readiness(store, follower, maxStalenessMs),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
@@ -171,20 +184,36 @@ function openAuditor(
   });
 }
 
-function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep }: ForebayOptions) {
+function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep, breaker, onBreakerChange }: ForebayOptions) {
   return {
     redis,
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
     ...(relay === undefined ? {} : { relay }),
     ...(logger === undefined ? {} : { logger }),
+    ...(breaker === undefined ? {} : { breaker }),
+    ...(onBreakerChange === undefined ? {} : { onBreakerChange }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   };
 }
 
-async function readiness(store: FileStore, follower: Follower, maxStalenessMs: number): Promise<Readiness> {
+/** Why Redis is not asked, for people. */
+function whyDown(breaker: BreakerControl | null): string {
+  switch (breaker?.state) {
+    case 'isolated':
+      return 'Redis is isolated by hand until it is restored';
+    case 'open':
+    case 'half-open':
+      return 'the breaker of Redis is open until Redis answers its probes';
+    default:
+      return 'Redis cannot be reached';
+  }
+}
+
+async function readiness(store: FileStore, follower: FollowingTier, maxStalenessMs: number): Promise<Readiness> {
   const reasons: string[] = [];
   const redis = follower.state();
-  if (redis === 'down') reasons.push('Redis cannot be reached: every miss of process memory goes to the database');
+  const { breaker } = follower;
+  if (redis === 'down') reasons.push(`${whyDown(breaker)}: every miss of process memory goes to the database`);
   const now = systemClock.now();
   const age = now - follower.asOf(now);
   const stalenessMs = Number.isFinite(age) ? Math.round(age) : null;
@@ -199,5 +228,5 @@ async function readiness(store: FileStore, follower: Follower, maxStalenessMs: n
     database = 'down';
     reasons.push(error instanceof ForebayError ? error.message : `the database did not answer within ${READINESS_MS} ms`);
   }
-  return { ready: database === 'up', database, redis, stalenessMs, maxStalenessMs, reasons };
+  return { ready: database === 'up', database, redis, breaker: breaker?.state ?? 'off', stalenessMs, maxStalenessMs, reasons };
 }

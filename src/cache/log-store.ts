@@ -66,6 +66,7 @@ export interface LogStore {
   listen(listener: LogStoreListener, position: () => LogPosition): void;
   /** Whether the messages of entries are heard at this moment, as far as is known. */
   readonly hears: boolean;
+  /** Whether it can be asked right now. After `down`, `onUp` is told once it can. */
   state(): 'up' | 'down';
   close(): Promise<void>;
 }

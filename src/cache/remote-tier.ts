@@ -15,8 +15,8 @@ export type RemoteRead =
   | { readonly outcome: 'miss' }
   | { readonly outcome: 'unavailable'; readonly reason: UnavailableReason };
 
-/** Why the remote tier did not answer; a closed set, since it labels metrics. */
-export type UnavailableReason = 'off' | 'disconnected' | 'budget' | 'overload' | 'unverified' | 'error' | 'closed';
+/** Why the remote tier did not answer; a closed set, since it labels metrics. `breaker`: it was not asked, since too many calls before had failed, or since somebody said so. */
+export type UnavailableReason = 'off' | 'disconnected' | 'breaker' | 'budget' | 'overload' | 'unverified' | 'error' | 'closed';
 
 /** Permission to fill a key. */
 export type LeaseReply =

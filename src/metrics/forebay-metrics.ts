@@ -1,15 +1,19 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Auditor } from '../cache/auditor.ts';
+import type { BreakerControl } from '../cache/breaker-types.ts';
 import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
+import { registerBreakerMetrics } from './breaker-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
 
 export interface MetricsSources {
   readonly caches: readonly Counted[];
   readonly follower: Follower;
+  /** Of Redis; `null` without one. */
+  readonly breaker: BreakerControl | null;
   /** `null` when none was asked for. */
   readonly auditor: Auditor | null;
   /** Connections of the database. */
@@ -24,6 +28,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   collectDefaultMetrics({ register: registry });
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
+  if (sources.breaker !== null) registerBreakerMetrics(registry, sources.breaker);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   const gauges: [name: string, help: string, read: () => number][] = [
     [

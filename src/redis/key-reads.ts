@@ -53,8 +53,9 @@ export class KeyReads {
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
-    if (this.#link.state === 'down') return Promise.resolve({ outcome: 'unavailable', reason: 'disconnected' });
-    if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve({ outcome: 'unavailable', reason: 'overload' });
+    if (this.#link.connection === 'down') return Promise.resolve(unavailable('disconnected'));
+    if (!this.#link.breaker.admits()) return Promise.resolve(unavailable('breaker'));
+    if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve(unavailable('overload'));
     this.#unanswered += 1;
     return new Promise((resolve) => {
       this.#batch.add({ key, deadline, settle: resolve });
@@ -62,34 +63,51 @@ export class KeyReads {
   }
 
   #send(reads: Pending[]): void {
-    const waiting = new Deadlines(reads, this.#clock);
+    const pass = this.#link.breaker.enter(reads.length);
+    if (pass === null) {
+      // It opened in this very turn.
+      for (const read of reads) read.settle(unavailable('breaker'));
+      this.#unanswered -= reads.length;
+      return;
+    }
+    const waiting = new Deadlines(reads, this.#clock, () => pass.late());
     // The head is asked for first, or with the values: each of them is at least as new as what it says.
     const { client } = this.#link;
     const judge = this.#head.begin(client);
     const serverClock = client.time();
     const chunks: Promise<void>[] = [];
-    for (let at = 0; at < reads.length; at += KEYS_PER_MGET)
-      chunks.push(this.#sendChunk(client, reads.slice(at, at + KEYS_PER_MGET), judge, serverClock));
+    const replies: Promise<unknown>[] = [serverClock];
+    for (let at = 0; at < reads.length; at += KEYS_PER_MGET) {
+      const chunk = reads.slice(at, at + KEYS_PER_MGET);
+      const reply = this.#ask(client, chunk);
+      replies.push(reply.then(() => pass.heard()));
+      chunks.push(this.#settle(chunk, reply, judge, serverClock));
+    }
+    // One word for all that was asked in this turn: what is wrong with a server is wrong with all of them alike.
+    Promise.all(replies).then(
+      () => pass.answered(),
+      (error: unknown) => pass.failed(error),
+    );
     void Promise.allSettled(chunks).then(() => {
       waiting.cancel();
       this.#unanswered -= reads.length;
     });
   }
 
-  async #sendChunk(
-    client: Redis,
+  #ask(client: Redis, reads: readonly Pending[]): Promise<readonly (Buffer | null)[]> {
+    const keys = reads.map(({ key }) => key);
+    return this.#head.key === null ? client.mgetBuffer(keys) : this.#readWith(client, this.#head.key, keys);
+  }
+
+  async #settle(
     reads: readonly Pending[],
+    reply: Promise<readonly (Buffer | null)[]>,
     judge: (found: Buffer | null) => Promise<Head>,
     serverClock: Promise<[string | number, string | number] | unknown[]>,
   ): Promise<void> {
-    const { key: headKey } = this.#head;
-    const keys = reads.map(({ key }) => key);
     try {
-      const [found, [seconds, micros]] = await Promise.all([
-        headKey === null ? client.mgetBuffer(keys) : this.#readWith(client, headKey, keys),
-        serverClock,
-      ]);
-      const [headFound, values] = headKey === null ? [null, found] : [found[0] ?? null, found.slice(1)];
+      const [found, [seconds, micros]] = await Promise.all([reply, serverClock]);
+      const [headFound, values] = this.#head.key === null ? [null, found] : [found[0] ?? null, found.slice(1)];
       const head = await judge(headFound);
       const serverNow = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
       reads.forEach((read, i) => {
@@ -104,14 +122,16 @@ export class KeyReads {
   }
 }
 
-/** Ends the wait of each read at its own deadline, with one timer at a time: reads of one turn mostly have the same. */
+/** Ends the wait of each read at its own deadline, and tells of it, with one timer at a time: reads of one turn mostly have the same. */
 class Deadlines {
   readonly #clock: Clock;
+  readonly #onLate: () => void;
   #waiting: readonly Pending[];
   #timer: Timer | null = null;
 
-  constructor(reads: readonly Pending[], clock: Clock) {
+  constructor(reads: readonly Pending[], clock: Clock, onLate: () => void) {
     this.#clock = clock;
+    this.#onLate = onLate;
     this.#waiting = reads;
     this.#arm();
   }
@@ -126,6 +146,7 @@ class Deadlines {
       const due = Math.max(next, this.#clock.now()) + SAME_DEADLINE_MS;
       for (const read of this.#waiting) if (read.deadline <= due) read.settle(unavailable('budget'));
       this.#waiting = this.#waiting.filter(({ deadline }) => deadline > due);
+      this.#onLate();
       if (this.#waiting.length > 0) this.#arm();
     });
   }

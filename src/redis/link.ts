@@ -1,9 +1,12 @@
 import type { Redis } from 'ioredis';
+import type { BreakerChange } from '../cache/breaker-types.ts';
 import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
 import { systemChance } from '../core/random.ts';
 import { ForebayError } from '../core/errors.ts';
+import type { BreakerOptions } from './breaker-options.ts';
+import { Breaker } from './breaker.ts';
 import type { ConnectionOptions, Endpoint } from './connection.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import type { RedisServer } from './server-address.ts';
@@ -17,8 +20,12 @@ export interface RedisOptions {
   readonly keyPrefix?: string;
   /** The staleness bound, in ms: the bus is asked for an echo four times as often. @defaultValue 1,000 */
   readonly maxStalenessMs?: number;
-  /** Told of each change between up and down, with the reason. */
+  /** Told of each change of the connection between up and down, with the reason. */
   readonly onStateChange?: (state: 'up' | 'down', reason: string) => void;
+  /** When the breaker opens and closes. @defaultValue as in docs/breaker.md */
+  readonly breaker?: Partial<BreakerOptions>;
+  /** Told of each change of the breaker. */
+  readonly onBreakerChange?: (change: BreakerChange) => void;
   readonly clock?: Clock;
   readonly chance?: Chance;
   /** Opens each of the two connections. @defaultValue `openConnection` */
@@ -31,18 +38,20 @@ export interface LinkOptions extends Omit<RedisOptions, 'url'> {
   readonly onReplyError?: (error: Error) => void;
 }
 
-/** The connections of one tier to one server, a few for commands and one for the bus; and each change between up and down, told once: it is up while one of the first is. */
+/** The connections of one tier to one server, a few for commands, behind a breaker, and one for the bus; and each change of the first between up and down, told once: they are up while one of them is. */
 export class RedisLink {
   readonly clock: Clock;
   readonly chance: Chance;
   readonly prefix: string;
   readonly boundMs: number;
+  /** Lets commands pass, or not. Each of them has to ask it. */
+  readonly breaker: Breaker;
   /** Resolves when the first try to connect has come to an end, good or bad. */
   readonly connected: Promise<void>;
   readonly #open: (name: string) => Redis;
   readonly #clients: readonly Redis[];
   readonly #subscribers: Redis[] = [];
-  readonly #onReady: (() => void)[] = [];
+  readonly #onUp: (() => void)[] = [];
   #turn = 0;
   #told: 'up' | 'down' | null = null;
   #closed = false;
@@ -52,7 +61,7 @@ export class RedisLink {
     this.chance = options.chance ?? systemChance;
     this.prefix = options.keyPrefix ?? '';
     this.boundMs = options.maxStalenessMs ?? 1000;
-    const { connect = openConnection, onStateChange = () => {} } = options;
+    const { connect = openConnection, onStateChange = () => {}, breaker, onBreakerChange } = options;
     this.#open = (name) =>
       connect({
         endpoint,
@@ -61,6 +70,17 @@ export class RedisLink {
         ...(options.onReplyError === undefined ? {} : { onReplyError: options.onReplyError }),
       });
     this.#clients = Array.from({ length: endpoint.tuning.connections }, () => this.#open('forebay'));
+    this.breaker = new Breaker({
+      clock: this.clock,
+      chance: this.chance,
+      probe: () => (this.connection === 'up' ? this.client.ping() : null),
+      ...(onBreakerChange === undefined ? {} : { onChange: onBreakerChange }),
+      ...(breaker === undefined ? {} : { options: breaker }),
+    });
+    const tellIfUp = (): void => {
+      if (this.state === 'up') for (const listener of this.#onUp) listener();
+    };
+    this.breaker.listen(tellIfUp);
     let lastError = 'the connection was closed';
     const tell = (state: 'up' | 'down', reason: string): void => {
       if (this.#told === state || this.#closed) return;
@@ -73,17 +93,18 @@ export class RedisLink {
       client.on('ready', () => {
         resolve();
         tell('up', 'connected');
-        for (const listener of this.#onReady) listener();
+        this.breaker.hurry();
+        tellIfUp();
       });
       // Sentinels that are all away end no connection, since there is none yet: they are told of as errors only.
       client.on('error', (error: Error) => {
         lastError = error.message;
         resolve();
-        if (this.state === 'down') tell('down', lastError);
+        if (this.connection === 'down') tell('down', lastError);
       });
       client.on('close', () => {
         resolve();
-        if (this.state === 'down') tell('down', lastError);
+        if (this.connection === 'down') tell('down', lastError);
       });
     }
   }
@@ -99,8 +120,14 @@ export class RedisLink {
     return this.#clients[this.#turn] as Redis;
   }
 
-  get state(): 'up' | 'down' {
+  /** Whether there is a connection. */
+  get connection(): 'up' | 'down' {
     return this.#clients.some(({ status }) => status === 'ready') ? 'up' : 'down';
+  }
+
+  /** Whether commands can be sent now: there is a connection, and the breaker lets them pass. */
+  get state(): 'up' | 'down' {
+    return this.connection === 'up' && this.breaker.state === 'closed' ? 'up' : 'down';
   }
 
   /** One more connection, for the bus; closed with the link. */
@@ -110,13 +137,14 @@ export class RedisLink {
     return subscriber;
   }
 
-  /** Called whenever a connection for commands has become ready. */
-  onReady(listener: () => void): void {
-    this.#onReady.push(listener);
+  /** Called whenever commands can be sent again. */
+  onUp(listener: () => void): void {
+    this.#onUp.push(listener);
   }
 
   close(): void {
     this.#closed = true;
+    this.breaker.end();
     for (const client of this.#clients) closeConnection(client);
     for (const subscriber of this.#subscribers) closeConnection(subscriber);
   }

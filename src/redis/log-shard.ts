@@ -56,7 +56,7 @@ export class LogShard implements LogPart {
     this.#listener = parts.listener;
     this.#calls = new ScriptCalls(link);
     this.#values = new RedisValues(link, this.#calls, { key: layout.head, begin: () => this.#beginReads() }, layout.readWith);
-    link.onReady(() => this.#listener()?.onUp());
+    link.onUp(() => this.#listener()?.onUp());
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
@@ -92,12 +92,21 @@ export class LogShard implements LogPart {
   }
 
   async fence(epoch: string, deadline: number): Promise<number | 'none' | null> {
-    if (this.link.state === 'down') return null;
-    const { clock, client } = this.link;
+    const { clock, client, breaker } = this.link;
+    const pass = this.link.connection === 'up' ? breaker.enter() : null;
+    if (pass === null) return null;
     const late = Promise.withResolvers<null>();
-    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => late.resolve(null));
+    const timer = clock.schedule(Math.max(0, deadline - clock.now()), () => {
+      late.resolve(null);
+      pass.late();
+    });
     try {
-      const fields = await Promise.race([client.hmget(this.#layout.table, 'e', 'f'), late.promise]);
+      const asked = client.hmget(this.#layout.table, 'e', 'f');
+      asked.then(
+        () => pass.answered(),
+        (error: unknown) => pass.failed(error),
+      );
+      const fields = await Promise.race([asked, late.promise]);
       if (fields === null) return null;
       const [foundEpoch, fence] = fields;
       return foundEpoch === epoch && isNumber(fence) ? Number(fence) : 'none';

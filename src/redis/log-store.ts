@@ -1,3 +1,4 @@
+import type { BreakerControl } from '../cache/breaker-types.ts';
 import type { LogTags } from '../cache/log-tags.ts';
 import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
@@ -17,7 +18,7 @@ import { parseRedisServer } from './server-address.ts';
  * `tags`: those of whoever follows the log here; stamps of before it followed come from the tables.
  * @throws {ForebayError} `CONFIG_INVALID` for an address that is none.
  */
-export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore {
+export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore & { readonly breaker: BreakerControl } {
   const address = parseRedisServer(options.url);
   return address.kind === 'cluster' ? openClusterLogStore(options, address, tags) : new RedisLogStore(options, address, tags);
 }
@@ -48,6 +49,10 @@ class RedisLogStore implements LogStore {
       onGap: () => this.#listener?.onGap(),
     });
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+  }
+
+  get breaker(): BreakerControl {
+    return this.#link.breaker;
   }
 
   get hears(): boolean {

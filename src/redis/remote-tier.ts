@@ -1,3 +1,4 @@
+import type { BreakerControl } from '../cache/breaker-types.ts';
 import type {
   FillReply,
   LeaseHolder,
@@ -31,7 +32,7 @@ const RETRY_MS = 100;
 const UNVERIFIED = { outcome: 'unavailable', reason: 'unverified' } as const;
 
 /** A remote tier and bus on one Redis server: one connection for commands, one for the bus. Opens in the background; close it with `close`. */
-export function createRedisTier(options: RedisTierOptions): RemoteTier {
+export function createRedisTier(options: RedisTierOptions): RemoteTier & { readonly breaker: BreakerControl } {
   return new RedisTier(options);
 }
 
@@ -89,8 +90,12 @@ class RedisTier implements RemoteTier {
       },
       onGap,
     });
-    this.#link.onReady(() => void this.#confirm());
+    this.#link.onUp(() => void this.#confirm());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+  }
+
+  get breaker(): BreakerControl {
+    return this.#link.breaker;
   }
 
   get #isUnverified(): boolean {

@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { UnavailableReason } from '../cache/remote-tier.ts';
+import type { Pass } from './breaker-pass.ts';
+import { isAnswer } from './breaker-pass.ts';
 import type { RedisLink } from './link.ts';
 import type { ScriptCall } from './scripts.ts';
 import { TurnBatch } from './turn-batch.ts';
@@ -11,8 +13,12 @@ export type Reply<T> =
 
 interface Pending {
   readonly call: ScriptCall;
+  /** What it travels with; `null` before it was sent. */
+  pass: Pass | null;
   readonly settle: (reply: Reply<unknown>) => void;
 }
+
+const REFUSED: Reply<never> = Object.freeze({ ok: false, reason: 'breaker' });
 
 /** Calls under way at once, beyond which new ones are refused: at 50 ms a call this is 200,000 a second. */
 const MAX_UNANSWERED = 10_000;
@@ -32,17 +38,22 @@ export class ScriptCalls {
 
   /** Runs a script; its replies' strings come as Buffers. `deadline`: monotonic ms after which the answer is not waited for. */
   run(call: ScriptCall, deadline: number): Promise<Reply<unknown>> {
-    if (this.#link.state === 'down') return Promise.resolve({ ok: false, reason: 'disconnected' });
+    if (this.#link.connection === 'down') return Promise.resolve({ ok: false, reason: 'disconnected' });
+    if (!this.#link.breaker.admits()) return Promise.resolve(REFUSED);
     if (this.#unanswered >= MAX_UNANSWERED) return Promise.resolve({ ok: false, reason: 'overload' });
     this.#unanswered += 1;
     return new Promise((resolve) => {
-      const timer = this.#clock.schedule(Math.max(0, deadline - this.#clock.now()), () => resolve({ ok: false, reason: 'budget' }));
+      const timer = this.#clock.schedule(Math.max(0, deadline - this.#clock.now()), () => {
+        resolve({ ok: false, reason: 'budget' });
+        pending.pass?.late();
+      });
       const settle = (reply: Reply<unknown>): void => {
         this.#unanswered -= 1;
         timer.cancel();
         resolve(reply);
       };
-      this.#batch.add({ call, settle });
+      const pending: Pending = { call, pass: null, settle };
+      this.#batch.add(pending);
     });
   }
 
@@ -58,15 +69,24 @@ export class ScriptCalls {
   }
 
   async #pipeline(calls: readonly Pending[], command: 'EVAL' | 'EVALSHA'): Promise<Reply<unknown>[]> {
+    const pass = this.#link.breaker.enter(calls.length);
+    if (pass === null) return calls.map(() => REFUSED);
     const pipeline = this.#link.client.pipeline();
-    for (const { call } of calls) {
+    for (const pending of calls) {
+      pending.pass = pass;
+      const { call } = pending;
       const name = command === 'EVAL' ? call.script.lua : call.script.sha1;
       pipeline.callBuffer(command, name, call.keys.length, ...call.keys, ...call.args);
     }
     try {
       const results = await pipeline.exec();
+      // The first that says that the server cannot serve says so for all of them.
+      const failure = results?.find(([error]) => error !== null && !isAnswer(error));
+      if (failure === undefined) pass.answered();
+      else pass.failed(failure[0]);
       return (results ?? []).map(([error, value]) => (error === null ? { ok: true, value } : failed(error)));
     } catch (thrown) {
+      pass.failed(thrown);
       const reply = failed(thrown);
       return calls.map(() => reply);
     }

@@ -53,12 +53,15 @@ export class RedisValues {
   }
 
   async holder(key: string): Promise<LeaseHolder | null> {
-    if (this.#link.state === 'down') return null;
+    const pass = this.#link.connection === 'up' ? this.#link.breaker.enter() : null;
+    if (pass === null) return null;
     const lease = pair(this.#prefix + key)[1];
     try {
       const [holder, leftMs] = await Promise.all([this.#link.client.get(lease), this.#link.client.pttl(lease)]);
+      pass.answered();
       return holder === null ? null : { holder, leftMs };
-    } catch {
+    } catch (error) {
+      pass.failed(error);
       return null;
     }
   }

@@ -23,6 +23,7 @@ import { cacheAdminRoutes } from './routes/cache-admin.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
+import { redisAdminRoutes } from './routes/redis-admin.ts';
 import { watchSilentConnections } from './silent-connections.ts';
 import { limitWaiting } from './waiting.ts';
 
@@ -155,6 +156,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     fileWriteRoutes(app, forebay.files);
     batchRoute(app, forebay.files);
     cacheAdminRoutes(app, forebay.files);
+    redisAdminRoutes(app, forebay.redis);
     operationsRoutes(app, forebay, observer.registry, () => closing);
   });
   return app;

@@ -7,6 +7,8 @@ export interface ProxiedConnection {
   readonly id: number;
   /** `subscriber` from the moment the client was seen to name itself or to subscribe as a bus does; else `command`. */
   readonly kind: 'command' | 'subscriber';
+  /** Bytes that the client has sent, whether they went on or not. */
+  readonly bytesFromClient: number;
 }
 
 /** How one direction of a connection behaves. */
@@ -128,6 +130,7 @@ function reset(socket: Socket): void {
 class Connection implements ProxiedConnection {
   readonly id: number;
   kind: 'command' | 'subscriber' = 'command';
+  bytesFromClient = 0;
   readonly #client: Socket;
   readonly #server: Socket;
   readonly #lanes: readonly [Lane, Lane];
@@ -163,6 +166,7 @@ class Connection implements ProxiedConnection {
   }
 
   #sniff(bytes: Buffer): void {
+    this.bytesFromClient += bytes.length;
     if (this.kind === 'subscriber') return;
     const text = this.#tail + bytes.toString('latin1');
     if (SUBSCRIBES.test(text)) this.kind = 'subscriber';

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { BreakerControl, BreakerState } from '../../src/cache/breaker-types.ts';
 import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import type { Inspection } from '../../src/cache/inspect.ts';
 import type { Found, InvalidationState, Lookup } from '../../src/cache/lookup.ts';
@@ -36,6 +37,8 @@ export interface MemoryForebay extends Forebay {
   readinessNow: Readiness;
   invalidation: InvalidationState;
   readonly invalidated: unknown[];
+  /** Without Redis before the service is made of it: `null`. */
+  redis: BreakerControl | null;
 }
 
 interface Row {
@@ -59,6 +62,18 @@ function transactionOn(files: Files): FileTransaction {
     throw new ForebayError('STATEMENT_REFUSED', 'these records are in no database');
   };
   return { ...files, query };
+}
+
+/** A breaker that lets itself be switched, before no Redis at all. */
+function memoryBreaker(): BreakerControl {
+  const breaker = {
+    state: 'closed' as BreakerState,
+    reason: 'calls pass from the start',
+    counts: { transitions: { closed: 0, open: 0, 'half-open': 0, isolated: 0 }, refused: 0 },
+    isolate: (): BreakerState => (breaker.state = 'isolated'),
+    restore: (): BreakerState => (breaker.state = breaker.state === 'closed' ? 'closed' : 'half-open'),
+  };
+  return breaker;
 }
 
 /** A Forebay without tiers, for tests of the HTTP layer alone: the same records and rules, and answers to order. */
@@ -187,11 +202,12 @@ export function createMemoryForebay(): MemoryForebay {
   const forebay: MemoryForebay = {
     files,
     tier: noRemoteTier({ alone: true }),
+    redis: memoryBreaker(),
     answerWith: null,
     lastRead: {},
     gate: null,
     waiting: [],
-    readinessNow: { ready: true, database: 'up', redis: 'up', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
+    readinessNow: { ready: true, database: 'up', redis: 'up', breaker: 'closed', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
     invalidation: 'applied',
     invalidated: [],
     readiness: async () => forebay.readinessNow,

@@ -1,6 +1,4 @@
 import type { Redis } from 'ioredis';
-import type { RemoteTier } from '../../src/cache/remote-tier.ts';
-import type { LogStore } from '../../src/cache/log-store.ts';
 import type { LogTags } from '../../src/cache/log-tags.ts';
 import type { RedisOptions } from '../../src/redis/link.ts';
 import { createRedisLogStore } from '../../src/redis/log-store.ts';
@@ -82,7 +80,7 @@ export interface MemoryLines {
 export function createMemoryTier(
   server: MemoryServer,
   options: Omit<RedisTierOptions, 'url' | 'connect'> = {},
-): MemoryLines & { readonly tier: RemoteTier } {
+): MemoryLines & { readonly tier: ReturnType<typeof createRedisTier> } {
   const { made, lines } = connecting(server, (connect) => createRedisTier({ ...options, url: 'redis://memory', connect }));
   return { tier: made, ...lines };
 }
@@ -92,7 +90,7 @@ export function createMemoryLogStore(
   server: MemoryServer,
   options: Omit<RedisOptions, 'url' | 'connect'>,
   tags: LogTags,
-): MemoryLines & { readonly store: LogStore } {
+): MemoryLines & { readonly store: ReturnType<typeof createRedisLogStore> } {
   const { made, lines } = connecting(server, (connect) => createRedisLogStore({ ...options, url: 'redis://memory', connect }, tags));
   return { store: made, ...lines };
 }

@@ -1,3 +1,4 @@
+import type { BreakerControl } from '../../cache/breaker-types.ts';
 import type { LogTags } from '../../cache/log-tags.ts';
 import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../../cache/log-store.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../../cache/remote-tier.ts';
@@ -10,6 +11,7 @@ import { RedisLink } from '../link.ts';
 import { hearLogMessage, WAKE_MESSAGE } from '../log-message.ts';
 import { LogShard } from '../log-shard.ts';
 import type { RedisAddress } from '../server-address.ts';
+import { NodeBreakers } from './breakers.ts';
 import type { NodeSlots } from './layout.ts';
 import { layoutOfNode } from './layout.ts';
 import { nameOfSlot, slotOf, SLOTS } from './slots.ts';
@@ -22,7 +24,11 @@ interface Member {
 }
 
 /** A store on all primaries of a Cluster. Opens in the background; close it with `close`. */
-export function openClusterLogStore(options: RedisOptions, address: Extract<RedisAddress, { kind: 'cluster' }>, tags: LogTags): LogStore {
+export function openClusterLogStore(
+  options: RedisOptions,
+  address: Extract<RedisAddress, { kind: 'cluster' }>,
+  tags: LogTags,
+): LogStore & { readonly breaker: BreakerControl } {
   return new ClusterLogStore(options, address, tags);
 }
 
@@ -36,6 +42,7 @@ class ClusterLogStore implements LogStore {
   readonly #tags: LogTags;
   readonly #channel: string;
   readonly #topology: ClusterTopology;
+  readonly breaker = new NodeBreakers(() => [...this.#members.values()].map(({ shard }) => shard.link.breaker));
   /** By address and table: a node that took over is another part than the one before it. */
   #members = new Map<string, Member>();
   /** The member that serves each slot. */
@@ -154,6 +161,7 @@ class ClusterLogStore implements LogStore {
       },
       this.#topology.endpoint(node),
     );
+    this.breaker.join(link.breaker);
     const slots: NodeSlots = { ranges: node.ranges };
     const layout = layoutOfNode({
       prefix: this.#prefix,

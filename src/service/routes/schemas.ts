@@ -91,6 +91,9 @@ export const readinessSchema = z.strictObject({
   ready: z.boolean(),
   database: z.enum(['up', 'down']),
   redis: z.enum(['up', 'down', 'off']).describe('`off` when none is configured.'),
+  breaker: z
+    .enum(['closed', 'open', 'half-open', 'isolated', 'off'])
+    .describe('Whether calls of Redis pass: closed = they do. `off` when none is configured.'),
   stalenessMs: z
     .number()
     .int()

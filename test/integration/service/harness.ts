@@ -21,8 +21,9 @@ export interface Harness extends AsyncDisposable {
 }
 
 /** A listening service over records in memory. */
-export async function startHarness(config: Partial<Config> = {}, logger?: Logger): Promise<Harness> {
+export async function startHarness(config: Partial<Config> = {}, logger?: Logger, { redis = true } = {}): Promise<Harness> {
   const forebay = createMemoryForebay();
+  if (!redis) forebay.redis = null;
   const service = await startService({ forebay, config: { port: 0, ...config }, ...(logger === undefined ? {} : { logger }) });
   return {
     forebay,

@@ -30,6 +30,8 @@ describe('the token', () => {
     ['POST', '/v1/tags/a/invalidate'],
     ['DELETE', `/v1/cache/files/${ID}`],
     ['GET', `/v1/cache/files/${ID}`],
+    ['POST', '/v1/admin/redis/isolate'],
+    ['POST', '/v1/admin/redis/restore'],
   ] as const;
 
   it.each(guarded)('is needed for %s %s, before anything else is looked at', async (method, path) => {
@@ -40,7 +42,7 @@ describe('the token', () => {
       expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/);
       expect(await problemOf(response)).toMatchObject({ status: 401, code: 'UNAUTHORIZED', errors: [{ field: 'Authorization' }] });
     }
-    expect(h.forebay.invalidated).toEqual([]);
+    expect([h.forebay.invalidated, h.forebay.redis?.state]).toEqual([[], 'closed']);
     const right = await h.call(path, { method, headers: { authorization: `bearer ${TOKEN}` } });
     expect(right.status).not.toBe(401);
   });
@@ -62,18 +64,27 @@ describe('health', () => {
       ready: true,
       database: 'up',
       redis: 'up',
+      breaker: 'closed',
       stalenessMs: 12,
       maxStalenessMs: 1000,
       reasons: [],
     });
     const freshness = { stalenessMs: 12, maxStalenessMs: 1000 };
-    h.forebay.readinessNow = { ready: true, database: 'up', redis: 'down', ...freshness, reasons: ['Redis does not answer.'] };
+    h.forebay.readinessNow = {
+      ready: true,
+      database: 'up',
+      redis: 'down',
+      breaker: 'open',
+      ...freshness,
+      reasons: ['Redis does not answer.'],
+    };
     const degraded = await h.call('/readyz');
     expect([degraded.status, await degraded.json()]).toEqual([200, h.forebay.readinessNow]);
     h.forebay.readinessNow = {
       ready: false,
       database: 'down',
       redis: 'up',
+      breaker: 'closed',
       ...freshness,
       stalenessMs: null,
       reasons: ['The database is down.'],
@@ -81,6 +92,30 @@ describe('health', () => {
     const down = await h.call('/readyz');
     expect([down.status, await down.json()]).toEqual([503, h.forebay.readinessNow]);
     expect((await h.call('/healthz')).status).toBe(200);
+  });
+});
+
+describe('the breaker of Redis', () => {
+  it('is isolated and restored by hand, and says in which state it is then; a second time changes nothing', async () => {
+    await using h = await startHarness();
+    const act = async (path: string): Promise<unknown> => (await h.call(`/v1/admin/redis/${path}`, { method: 'POST' })).json();
+    expect(await act('isolate')).toEqual({ breaker: 'isolated' });
+    expect(await act('isolate')).toEqual({ breaker: 'isolated' });
+    expect(h.forebay.redis?.state).toBe('isolated');
+    expect(await act('restore')).toEqual({ breaker: 'half-open' });
+    expect(h.forebay.redis?.state).toBe('half-open');
+  });
+
+  it('is not there without Redis', async () => {
+    await using h = await startHarness({}, undefined, { redis: false });
+    for (const path of ['isolate', 'restore']) {
+      const response = await h.call(`/v1/admin/redis/${path}`, { method: 'POST' });
+      expect(await problemOf(response)).toMatchObject({
+        status: 404,
+        code: 'ROUTE_NOT_FOUND',
+        detail: expect.stringContaining('without Redis'),
+      });
+    }
   });
 });
 

@@ -7,6 +7,7 @@ import type { LogStore } from '../../../../src/cache/log-store.ts';
 import type { LogTags } from '../../../../src/cache/log-tags.ts';
 import type { RemoteTier } from '../../../../src/cache/remote-tier.ts';
 import type { Chance } from '../../../../src/core/random.ts';
+import type { BreakerOptions } from '../../../../src/redis/breaker-options.ts';
 import type { MemoryLines, MemoryServer } from '../../../support/memory-remote.ts';
 import { createMemoryLogStore, createMemoryTier } from '../../../support/memory-remote.ts';
 import type { ModelLog } from './log.ts';
@@ -66,11 +67,25 @@ interface Parts {
   readonly database: Database;
 }
 
+/** In one of the processes the breaker opens at every failure, and closes soon. */
+const breakerOf = (name: string): { readonly breaker: Partial<BreakerOptions> } => ({
+  breaker:
+    name === 'b'
+      ? { minCalls: 1, failureShare: 0.01, timeoutsInRow: 1, silentMs: 0, firstDelayMs: 1, maxDelayMs: 20, probesToClose: 1 }
+      : {},
+});
+
 /** A process that hears of changes from those who make them. */
 export function openTierInstance(name: string, parts: Parts, settings: Settings): Instance {
   const { server, clock } = parts;
   const chance = chanceOf(name);
-  const { tier, ...lines } = createMemoryTier(server, { clock, chance, confirmMs: 100, maxStalenessMs: MAX_STALENESS_MS });
+  const { tier, ...lines } = createMemoryTier(server, {
+    clock,
+    chance,
+    ...breakerOf(name),
+    confirmMs: 100,
+    maxStalenessMs: MAX_STALENESS_MS,
+  });
   return openInstance(name, { ...parts, chance, remote: tier, lines, settings });
 }
 
@@ -90,7 +105,7 @@ export function openLogInstance(
   const log = new ScheduledLog(parts.log);
   let lines: MemoryLines | null = null;
   const openStore = (tags: LogTags): LogStore => {
-    const opened = createMemoryLogStore(server, { clock, chance, maxStalenessMs: MAX_STALENESS_MS }, tags);
+    const opened = createMemoryLogStore(server, { clock, chance, ...breakerOf(name), maxStalenessMs: MAX_STALENESS_MS }, tags);
     lines = opened;
     return opened.store;
   };
