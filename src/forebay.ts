@@ -1,3 +1,6 @@
+import type { Alert } from './alerts/alert.ts';
+import type { AlertOptions } from './alerts/options.ts';
+import { prepareAlerting } from './alerting.ts';
 import { Auditor } from './cache/auditor.ts';
 import type { Follower, FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
@@ -41,6 +44,8 @@ export interface Forebay extends AsyncDisposable {
   readonly tier: RemoteTier;
   /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
+  /** The alerts that fire now. */
+  alerts(): readonly Alert[];
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -74,6 +79,8 @@ export interface ForebayOptions {
   readonly relay?: 'always' | 'never';
   /** Cached entries compared with the database, a second; 0 = none. @defaultValue 0 */
   readonly auditPerSecond?: number;
+  /** What is told of state changes that a human should know, and where to beside the log. */
+  readonly alerts?: AlertOptions;
   /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
   readonly onFollowerStep?: (step: FollowerStep) => void;
   /** Further settings of the engine, for both caches. */
@@ -88,10 +95,11 @@ const READINESS_MS = 1000;
  */
 export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const { logger = silentLogger } = options;
+  const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
+  const startAlerting = prepareAlerting(options.alerts ?? {}, maxStalenessMs);
   const owned = typeof options.database === 'string';
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
-  const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
   const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
@@ -104,7 +112,9 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   });
   await caches.info.start();
   const auditor = openAuditor(options, store, caches, maxStalenessMs, logger);
+  const alerting = startAlerting({ caches, follower, auditor, database, maxStalenessMs, logger });
   const registry = createMetrics({
+    alerting,
     caches: [caches.info, caches.meta],
     follower,
     auditor,
@@ -114,7 +124,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
-    await Promise.all([caches.info.close(), caches.meta.close()]);
+    await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
     await follower.close();
     if (owned) await database.close();
   };
@@ -122,6 +132,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     files: createFiles(store, caches),
     tier: follower,
     readiness: () => readiness(store, follower, maxStalenessMs),
+    alerts: () => alerting.alerts.firing(),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

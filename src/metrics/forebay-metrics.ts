@@ -2,6 +2,8 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Auditor } from '../cache/auditor.ts';
 import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
+import type { AlertCounts } from './alert-metrics.ts';
+import { registerAlertMetrics } from './alert-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
@@ -12,6 +14,7 @@ export interface MetricsSources {
   readonly follower: Follower;
   /** `null` when none was asked for. */
   readonly auditor: Auditor | null;
+  readonly alerting: AlertCounts;
   /** Connections of the database. */
   readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Monotonic ms. */
@@ -25,6 +28,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
+  registerAlertMetrics(registry, sources.alerting);
   const gauges: [name: string, help: string, read: () => number][] = [
     [
       'forebay_redis_up',
