@@ -21,7 +21,7 @@ export interface Alert {
   readonly summary: string;
   /** What was measured, in `unit`; `null` where it is beyond measure, such as the staleness before the first proof. */
   readonly value: number | null;
-  /** What `value` has reached. */
+  /** What `value` is above. */
   readonly threshold: number;
   readonly unit: 'ms' | 'changes' | 'records' | 'callers';
   /** When it was first seen, before the time that it had to last. RFC 3339, UTC. */
@@ -41,9 +41,9 @@ export interface AlertRule {
   /** What is compared with the limit; `null` = not known at this moment, which neither fires nor resolves anything. */
   readonly measure: (facts: AlertFacts) => number | null;
   readonly limit: (thresholds: AlertThresholds) => number;
-  /** Once it fires, it is over only below this share of the limit: a measure that hovers at the limit does not flap. */
+  /** Once it fires, it is over only at this share of the limit or below: a measure that hovers at the limit does not flap. */
   readonly calmShare: number;
-  /** So long the limit has to be reached before anyone is told, in ms: a blip tells nobody. */
+  /** So long the measure has to be above the limit before anyone is told, in ms: a blip tells nobody. */
   readonly holdMs: (thresholds: AlertThresholds) => number;
   /** So long it has to be over before it is told to be, in ms; doubled with each time that it fired within the hour. */
   readonly clearMs: (thresholds: AlertThresholds) => number;
@@ -63,7 +63,7 @@ const DATABASE_OVERLOAD_MS = 5_000;
 const STALE_FOUND_CLEAR_MS = 300_000;
 
 const clearMs = (thresholds: AlertThresholds): number => thresholds.clearMs;
-const isAndLasts = { limit: () => 1, calmShare: 1, clearMs, tells: 'duration', unit: 'ms' } as const;
+const isAndLasts = { limit: () => 0, calmShare: 1, clearMs, tells: 'duration', unit: 'ms' } as const;
 
 /** Every alert. `docs/alerts.md` gives the reasons for the limits, and a test holds the two together. */
 export const alertRules: readonly AlertRule[] = Object.freeze([
@@ -74,7 +74,7 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     measure: ({ redis }) => (redis === null ? null : Number(redis === 'down')),
     holdMs: ({ redisDownMs }) => redisDownMs,
     firing: (value) =>
-      `Redis cannot be reached for ${value}: every miss of process memory goes to the database. See whether redis-server runs and can be reached from this host.`,
+      `Redis could not be reached for ${value}: every miss of process memory goes to the database. See whether redis-server runs and can be reached from this host.`,
     over: 'Redis can be reached again',
   },
   {
@@ -85,7 +85,7 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     measure: ({ breaker, redis }) => (breaker === null || redis === 'down' ? null : Number(breaker !== 'closed')),
     holdMs: ({ breakerOpenMs }) => breakerOpenMs,
     firing: (value) =>
-      `Redis is connected and is not asked for ${value}, since calls fail or take too long (the breaker is open): every miss of process memory goes to the database. See whether Redis is frozen, swaps, or runs slow scripts.`,
+      `Redis is connected, but was not asked for ${value}, since calls fail or take too long (the breaker is open): every miss of process memory goes to the database. See whether Redis is frozen, swaps, or runs slow scripts.`,
     over: 'Redis is asked again',
   },
   {
@@ -113,14 +113,14 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     tells: 'measure',
     unit: 'changes',
     firing: (value, threshold) =>
-      `${value} changes wait to be told to the caches (alert from ${threshold}). See whether Redis is away, a process relays, and what writes so much.`,
+      `${value} changes wait to be told to the caches (alert above ${threshold}). See whether Redis is away, a process relays, and what writes so much.`,
     over: 'The changes that waited have been told to the caches',
   },
   {
     name: 'stale_found',
     severity: 'critical',
     measure: ({ staleFound }) => staleFound,
-    limit: () => 1,
+    limit: () => 0,
     calmShare: 1,
     holdMs: () => 0,
     clearMs: (thresholds) => Math.max(STALE_FOUND_CLEAR_MS, thresholds.clearMs),
@@ -141,7 +141,7 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     tells: 'measure',
     unit: 'callers',
     firing: (value, threshold) =>
-      `${value} callers wait for the database or were refused in the last second (alert from ${threshold}). See what keeps the database busy; more databaseConnections or maxConcurrentLoads help only if it has room.`,
+      `${value} callers wait for the database or were refused in the last second (alert above ${threshold}). See what keeps the database busy; more databaseConnections or maxConcurrentLoads help only if it has room.`,
     over: 'The database keeps up again',
   },
 ] satisfies readonly AlertRule[]);

@@ -96,7 +96,7 @@ export class Alerts {
       const { rule, tracker } = watched;
       const measure = rule.measure(facts);
       const limit = rule.limit(thresholds) * (isOpen(tracker.state) ? rule.calmShare : 1);
-      const look = { measure, isBad: measure !== null && measure >= limit, watched: this.#watchedMs, now, wallNow };
+      const look = { measure, isBad: measure !== null && measure > limit, watched: this.#watchedMs, now, wallNow };
       const told = tracker.step(look, {
         holdMs: rule.holdMs(thresholds),
         clearMs: rule.clearMs(thresholds),

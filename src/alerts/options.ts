@@ -23,9 +23,9 @@ export interface AlertOptions {
   readonly breakerOpenMs?: number;
   /** The staleness is beyond the bound for so long, in ms. @defaultValue 5,000 */
   readonly boundExceededMs?: number;
-  /** So many changes wait in the outbox or for Redis; they are counted up to 10,000. @defaultValue 1,000 */
+  /** More changes than this wait in the outbox or for Redis; from 0 to 9,999, since they are counted up to 10,000. @defaultValue 1,000 */
   readonly outboxDepth?: number;
-  /** So many callers wait for the database. @defaultValue 100 */
+  /** More callers than this wait for the database, or are refused within a second. @defaultValue 100 */
   readonly databaseWaiting?: number;
   /** An alert has to be over for so long before it is told to be, in ms, from 1,000; doubled with each time that it fired within the hour. @defaultValue 30,000 */
   readonly clearMs?: number;
@@ -36,8 +36,8 @@ const NUMBERS = {
   redisDownMs: [0, 86_400_000, 10_000],
   breakerOpenMs: [0, 86_400_000, 10_000],
   boundExceededMs: [0, 86_400_000, 5_000],
-  outboxDepth: [1, 10_000, 1_000],
-  databaseWaiting: [1, 1_000_000, 100],
+  outboxDepth: [0, 9_999, 1_000],
+  databaseWaiting: [0, 1_000_000, 100],
   clearMs: [1_000, 3_600_000, 30_000],
 } as const;
 const OTHERS = new Set(['webhook', 'onAlert', 'instance']);
