@@ -55,10 +55,6 @@ export interface AlertRule {
   readonly over: string;
 }
 
-/** An outbox that a burst of writes fills is empty again within seconds; one that stays full is not moved on. */
-const OUTBOX_DEEP_MS = 30_000;
-/** A burst is what the queues are for. */
-const DATABASE_OVERLOAD_MS = 5_000;
 /** A finding is a moment, not a state: it is over when none has followed for so long, in ms. */
 const STALE_FOUND_CLEAR_MS = 300_000;
 
@@ -108,7 +104,7 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     measure: ({ outboxDepth }) => outboxDepth,
     limit: ({ outboxDepth }) => outboxDepth,
     calmShare: 0.5,
-    holdMs: () => OUTBOX_DEEP_MS,
+    holdMs: ({ outboxDeepMs }) => outboxDeepMs,
     clearMs,
     tells: 'measure',
     unit: 'changes',
@@ -136,7 +132,7 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     measure: ({ waiting, refused }) => (waiting === null || refused === null ? null : waiting + refused),
     limit: ({ databaseWaiting }) => databaseWaiting,
     calmShare: 0.5,
-    holdMs: () => DATABASE_OVERLOAD_MS,
+    holdMs: ({ databaseOverloadMs }) => databaseOverloadMs,
     clearMs,
     tells: 'measure',
     unit: 'callers',

@@ -25,8 +25,12 @@ export interface AlertOptions {
   readonly boundExceededMs?: number;
   /** More changes than this wait in the outbox or for Redis; from 0 to 9,999, since they are counted up to 10,000. @defaultValue 1,000 */
   readonly outboxDepth?: number;
+  /** And do for so long, in ms: an outbox that a burst of writes fills is empty again within seconds. @defaultValue 30,000 */
+  readonly outboxDeepMs?: number;
   /** More callers than this wait for the database, or are refused within a second. @defaultValue 100 */
   readonly databaseWaiting?: number;
+  /** And do for so long, in ms: bursts are what the queues are for. @defaultValue 5,000 */
+  readonly databaseOverloadMs?: number;
   /** An alert has to be over for so long before it is told to be, in ms, from 1,000; doubled with each time that it fired within the hour. @defaultValue 30,000 */
   readonly clearMs?: number;
 }
@@ -37,7 +41,9 @@ const NUMBERS = {
   breakerOpenMs: [0, 86_400_000, 10_000],
   boundExceededMs: [0, 86_400_000, 5_000],
   outboxDepth: [0, 9_999, 1_000],
+  outboxDeepMs: [0, 86_400_000, 30_000],
   databaseWaiting: [0, 1_000_000, 100],
+  databaseOverloadMs: [0, 86_400_000, 5_000],
   clearMs: [1_000, 3_600_000, 30_000],
 } as const;
 const OTHERS = new Set(['webhook', 'onAlert', 'instance']);
