@@ -110,11 +110,16 @@ test('a database that is kept busy is told of: callers wait, and nothing is prov
   // One load is under way in vain; the others wait for their turn.
   const reads = Array.from({ length: 6 }, (_, n) => forebay.files.get(`00000000-0000-4000-8000-00000000000${n}`).catch(() => null));
   const names = (): string[] => forebay.alerts().map(({ alert }) => alert);
-  await vi.waitFor(() => expect(names()).toEqual(['bound_exceeded', 'database_overload']), SOON);
-  expect(forebay.alerts()[1]).toMatchObject({ value: 5, threshold: 3, unit: 'callers' });
-  held.resolve();
-  await transaction;
-  await Promise.all(reads);
+  try {
+    await vi.waitFor(() => expect(names()).toEqual(['bound_exceeded', 'database_overload']), SOON);
+    // Five loads, and what else waits for the one connection.
+    expect(forebay.alerts()[1]?.value).toBeGreaterThanOrEqual(5);
+    expect(forebay.alerts()[1]).toMatchObject({ threshold: 3, unit: 'callers' });
+  } finally {
+    held.resolve();
+    await transaction;
+    await Promise.all(reads);
+  }
   await vi.waitFor(() => expect(names()).toEqual([]), SOON);
   expect(lines.filter((line) => line.startsWith('alert')).toSorted()).toEqual([
     'alert: bound_exceeded',

@@ -233,6 +233,32 @@ test('what fires shows what was measured last, and when it began', async () => {
   });
 });
 
+test('a count that hovers at its limit fires once, and is over at half of the limit', async () => {
+  const { clock, said, states } = watch();
+  said.waiting = 101;
+  await clock.pass(10_000);
+  said.waiting = 51;
+  await clock.pass(1_000_000);
+  expect(states()).toEqual(['database_overload firing']);
+  said.waiting = 50;
+  await clock.pass(40_000);
+  expect(states()).toEqual(['database_overload firing', 'database_overload resolved']);
+});
+
+test('the auditor finding more adds up, and what was found while it could not be asked is not lost', async () => {
+  const { clock, said, told, alerts } = watch();
+  said.staleFound = 2;
+  await clock.pass(1000);
+  said.staleFound = () => {
+    throw new Error('away');
+  };
+  await clock.pass(1000);
+  said.staleFound = 5;
+  await clock.pass(5000);
+  expect(told).toMatchObject([{ alert: 'stale_found', value: 2 }]);
+  expect(alerts.firing()).toMatchObject([{ value: 5 }]);
+});
+
 test('an open breaker is no news while Redis is down', async () => {
   const { clock, said, states } = watch();
   Object.assign(said, { redis: 'down', breaker: 'open' });
