@@ -71,7 +71,10 @@ export function resolveAlertOptions(options: AlertOptions, maxStalenessMs: numbe
     Object.entries(NUMBERS).map(([name, [least, most, byDefault]]) => {
       const value = given[name] ?? byDefault;
       if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return [name, value];
-      throw invalid(name, `has to be a whole number from ${least} to ${most}, and is ${String(value).slice(0, 80)}`);
+      throw invalid(
+        name,
+        `has to be a whole number from ${least} to ${most}, and is ${typeof value === 'number' ? value : `of type ${typeof value}`}`,
+      );
     }),
   ) as Record<keyof typeof NUMBERS, number>;
   const { instance = `${hostname()}:${process.pid}`, onAlert = () => {}, webhook } = options;
