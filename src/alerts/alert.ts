@@ -77,8 +77,8 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     ...isAndLasts,
     name: 'breaker_open',
     severity: 'warning',
-    // Without a connection an open breaker says nothing new: one trouble, one alert.
-    measure: ({ breaker, redis }) => (breaker === null || redis === 'down' ? null : Number(breaker !== 'closed')),
+    // Without a connection an open breaker says nothing new: one trouble, one alert. And whoever isolates Redis knows of it.
+    measure: ({ breaker, redis }) => (breaker === null || redis === 'down' ? null : Number(breaker === 'open' || breaker === 'half-open')),
     holdMs: ({ breakerOpenMs }) => breakerOpenMs,
     firing: (value) =>
       `Redis is connected, but was not asked for ${value}, since calls fail or take too long (the breaker is open): every miss of process memory goes to the database. See whether Redis is frozen, swaps, or runs slow scripts.`,

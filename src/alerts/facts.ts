@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts';
 /** What is known at one moment. `null`: it could not be had, which is neither good nor bad. */
 export interface AlertFacts {
   readonly redis: 'off' | 'up' | 'down' | null;
-  /** `closed`: calls pass. */
-  readonly breaker: 'closed' | 'open' | 'half-open' | null;
+  /** `closed`: calls pass. `isolated`: none does, since an operator said so. */
+  readonly breaker: 'closed' | 'open' | 'half-open' | 'isolated' | null;
   /** Infinity while nothing is proven. */
   readonly stalenessMs: number | null;
   readonly outboxDepth: number | null;
@@ -20,7 +20,7 @@ export interface AlertFacts {
 export interface AlertSources {
   redis(): 'off' | 'up' | 'down';
   /** `null` when there is none. */
-  breaker(): 'closed' | 'open' | 'half-open' | null;
+  breaker(): AlertFacts['breaker'];
   stalenessMs(): number;
   /** Asks the database. */
   outboxDepth(): Promise<number>;

@@ -39,7 +39,7 @@ const CASES: readonly Case[] = [
     alert: 'breaker_open',
     bad: { breaker: 'half-open' },
     good: { breaker: 'closed' },
-    almost: { breaker: null },
+    almost: { breaker: 'isolated' },
     holdMs: 10_000,
     clearMs: 30_000,
     severity: 'warning',
