@@ -67,7 +67,8 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     ...isAndLasts,
     name: 'redis_down',
     severity: 'warning',
-    measure: ({ redis }) => (redis === null ? null : Number(redis === 'down')),
+    // A breaker that keeps calls from Redis makes it "down" too, and has an alert of its own: one trouble, one alert.
+    measure: ({ redis, breaker }) => (redis === null || (breaker ?? 'closed') !== 'closed' ? null : Number(redis === 'down')),
     holdMs: ({ redisDownMs }) => redisDownMs,
     firing: (value) =>
       `Redis could not be reached for ${value}: every miss of process memory goes to the database. See whether redis-server runs and can be reached from this host.`,
@@ -77,11 +78,11 @@ export const alertRules: readonly AlertRule[] = Object.freeze([
     ...isAndLasts,
     name: 'breaker_open',
     severity: 'warning',
-    // Without a connection an open breaker says nothing new: one trouble, one alert. And whoever isolates Redis knows of it.
-    measure: ({ breaker, redis }) => (breaker === null || redis === 'down' ? null : Number(breaker === 'open' || breaker === 'half-open')),
+    // Whoever isolates Redis knows of it.
+    measure: ({ breaker }) => (breaker === null ? null : Number(breaker === 'open' || breaker === 'half-open')),
     holdMs: ({ breakerOpenMs }) => breakerOpenMs,
     firing: (value) =>
-      `Redis is connected, but was not asked for ${value}, since calls fail or take too long (the breaker is open): every miss of process memory goes to the database. See whether Redis is frozen, swaps, or runs slow scripts.`,
+      `Redis was not asked for ${value}, since calls failed or took too long (the breaker is open): every miss of process memory goes to the database. See whether redis-server runs, is frozen, swaps, is full, or runs slow scripts.`,
     over: 'Redis is asked again',
   },
   {

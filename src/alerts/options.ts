@@ -19,7 +19,7 @@ export interface AlertOptions {
   readonly instance?: string;
   /** Redis cannot be reached for so long, in ms. @defaultValue 10,000 */
   readonly redisDownMs?: number;
-  /** Redis is connected, and the breaker is not closed for so long, in ms. @defaultValue 10,000 */
+  /** The breaker keeps calls from Redis for so long, in ms. @defaultValue 10,000 */
   readonly breakerOpenMs?: number;
   /** The staleness is beyond the bound for so long, in ms. @defaultValue 5,000 */
   readonly boundExceededMs?: number;

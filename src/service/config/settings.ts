@@ -187,12 +187,7 @@ export const settings = Object.freeze({
     { defaultText: 'HOST:PID' },
   ),
   alertRedisDownMs: setting('Alerts', 'Alert when Redis cannot be reached for so long.', duration(0, DAY_MS), 10_000),
-  alertBreakerOpenMs: setting(
-    'Alerts',
-    'Alert when Redis is connected, and not asked since calls fail, for so long.',
-    duration(0, DAY_MS),
-    10_000,
-  ),
+  alertBreakerOpenMs: setting('Alerts', 'Alert when the breaker keeps calls from Redis for so long.', duration(0, DAY_MS), 10_000),
   alertBoundExceededMs: setting('Alerts', 'Alert when the staleness is beyond the bound for so long.', duration(0, DAY_MS), 5_000),
   alertOutboxDepth: setting('Alerts', 'Alert when more changes than this wait to be told to the caches.', integer(0, 9_999), 1_000),
   alertOutboxDeepMs: setting('Alerts', 'How long the outbox has to stay so deep.', duration(0, DAY_MS), 30_000),

@@ -259,14 +259,17 @@ test('the auditor finding more adds up, and what was found while it could not be
   expect(alerts.firing()).toMatchObject([{ value: 5 }]);
 });
 
-test('an open breaker is no news while Redis is down', async () => {
+test('a Redis that is down since its breaker is open is one alert, and one that is isolated by hand is none', async () => {
   const { clock, said, states } = watch();
-  Object.assign(said, { redis: 'down', breaker: 'open' });
+  Object.assign(said, { redis: 'down', breaker: 'isolated' });
   await clock.pass(100_000);
-  expect(states()).toEqual(['redis_down firing']);
-  said.redis = 'up';
-  await clock.pass(60_000);
-  expect(states()).toEqual(['redis_down firing', 'breaker_open firing', 'redis_down resolved']);
+  expect(states()).toEqual([]);
+  said.breaker = 'open';
+  await clock.pass(100_000);
+  expect(states()).toEqual(['breaker_open firing']);
+  said.breaker = 'closed';
+  await clock.pass(20_000);
+  expect(states()).toEqual(['breaker_open firing', 'redis_down firing']);
 });
 
 test('a process that stood still sees nothing in that time: what was old at its first look is in order at the next', async () => {
