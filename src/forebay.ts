@@ -1,3 +1,6 @@
+import type { Alert } from './alerts/alert.ts';
+import type { AlertOptions } from './alerts/options.ts';
+import { prepareAlerting } from './alerting.ts';
 import { Auditor } from './cache/auditor.ts';
 import type { BreakerChange, BreakerControl, BreakerState } from './cache/breaker-types.ts';
 import type { FollowerStep } from './cache/follower-types.ts';
@@ -49,6 +52,8 @@ export interface Forebay extends AsyncDisposable {
   readonly redis: BreakerControl | null;
   /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
+  /** The alerts that fire now. */
+  alerts(): readonly Alert[];
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -86,6 +91,8 @@ export interface ForebayOptions {
   readonly relay?: 'always' | 'never';
   /** Cached entries compared with the database, a second; 0 = none. @defaultValue 0 */
   readonly auditPerSecond?: number;
+  /** What is told of state changes that a human should know, and where to beside the log. */
+  readonly alerts?: AlertOptions;
   /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
   readonly onFollowerStep?: (step: FollowerStep) => void;
   /** Further settings of the engine, for both caches. */
@@ -100,10 +107,11 @@ const READINESS_MS = 1000;
  */
 export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const { logger = silentLogger } = options;
+  const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
+  const startAlerting = prepareAlerting(options.alerts ?? {}, maxStalenessMs);
   const owned = typeof options.database === 'string';
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
-  const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
   const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
@@ -116,7 +124,9 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   });
   await caches.info.start();
   const auditor = openAuditor(options, store, caches, maxStalenessMs, logger);
+  const alerting = startAlerting({ caches, follower, auditor, database, maxStalenessMs, logger });
   const registry = createMetrics({
+    alerting,
     caches: [caches.info, caches.meta],
     follower,
     breaker: follower.breaker,
@@ -127,7 +137,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
-    await Promise.all([caches.info.close(), caches.meta.close()]);
+    await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
     await follower.close();
     if (owned) await database.close();
   };
@@ -136,6 +146,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     tier: follower,
     redis: follower.breaker,
     readiness: () => readiness(store, follower, maxStalenessMs),
+    alerts: () => alerting.alerts.firing(),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

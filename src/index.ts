@@ -2,6 +2,8 @@
 export type { Forebay, ForebayOptions, Readiness } from './forebay.ts';
 export { createForebay } from './forebay.ts';
 export type { FollowingTier, FollowingTierOptions } from './following-tier.ts';
+export type { Alert, AlertName } from './alerts/alert.ts';
+export type { AlertOptions, WebhookTarget } from './alerts/options.ts';
 export { createFollowingTier } from './following-tier.ts';
 export type { Changed, FileReads, Files, FileTargets, ReadOptions, Written } from './files/files.ts';
 export type { Attributes, FileId, FileInfo, FileMeta, FilePatch, NewFile } from './files/records.ts';

@@ -3,6 +3,8 @@ import type { Auditor } from '../cache/auditor.ts';
 import type { BreakerControl } from '../cache/breaker-types.ts';
 import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
+import type { AlertCounts } from './alert-metrics.ts';
+import { registerAlertMetrics } from './alert-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
@@ -16,6 +18,7 @@ export interface MetricsSources {
   readonly breaker: BreakerControl | null;
   /** `null` when none was asked for. */
   readonly auditor: Auditor | null;
+  readonly alerting: AlertCounts;
   /** Connections of the database. */
   readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Monotonic ms. */
@@ -30,6 +33,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   registerLogMetrics(registry, sources.follower);
   if (sources.breaker !== null) registerBreakerMetrics(registry, sources.breaker);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
+  registerAlertMetrics(registry, sources.alerting);
   const gauges: [name: string, help: string, read: () => number][] = [
     [
       'forebay_redis_up',

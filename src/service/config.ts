@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { AlertOptions } from '../alerts/options.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { ForebayOptions } from '../forebay.ts';
@@ -75,31 +76,44 @@ function check({ name, value, origin }: Given): { value: unknown } | { problem: 
   return { problem: `${origin.as}=${typeof value === 'string' ? JSON.stringify(shown.slice(0, 200)) : shown}: must be ${rule}` };
 }
 
-function readToken(path: string, origin: Origin): { token: string } | { problem: string } {
+/** Secrets that can be given in a file instead: the setting, that of its file, and what to call it. */
+const SECRETS = [
+  ['token', 'tokenFile', 'token'],
+  ['alertWebhookSecret', 'alertWebhookSecretFile', 'secret'],
+] as const;
+
+function readSecret(
+  path: string,
+  origin: Origin,
+  name: 'token' | 'alertWebhookSecret',
+  word: string,
+): { secret: string } | { problem: string } {
   try {
-    const token = readFileSync(path, 'utf8').trim();
-    if (table.token.schema.safeParse(token).success) return { token };
-    return { problem: `${origin.as}=${JSON.stringify(path)}: the token in the file must be ${table.token.rule}` };
+    const secret = readFileSync(path, 'utf8').trim();
+    if (table[name].schema.safeParse(secret).success) return { secret };
+    return { problem: `${origin.as}=${JSON.stringify(path)}: the ${word} in the file must be ${table[name].rule}` };
   } catch (error) {
     return { problem: `${origin.as}=${JSON.stringify(path)}: cannot be read: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 
-/** Paths made absolute, and the token read from its file. */
+/** Paths made absolute, and secrets read from their files. */
 function settle(values: Record<SettingName, unknown>, origins: Record<SettingName, Origin>, cwd: string): string[] {
-  for (const name of ['data', 'index', 'tokenFile'] as const) {
+  for (const name of ['data', 'index', 'tokenFile', 'alertWebhookSecretFile'] as const) {
     const path = values[name];
     if (typeof path === 'string') values[name] = resolve(cwd, path);
   }
-  const { tokenFile } = values;
-  if (typeof tokenFile !== 'string') return [];
-  if (values.token !== null)
-    return [`${origins.tokenFile.as}: give the token or the file that holds it, not both (${origins.token.as} is set)`];
-  const read = readToken(tokenFile, origins.tokenFile);
-  if ('problem' in read) return [read.problem];
-  values.token = read.token;
-  origins.token = origins.tokenFile;
-  return [];
+  return SECRETS.flatMap(([name, fileName, word]) => {
+    const path = values[fileName];
+    if (typeof path !== 'string') return [];
+    if (values[name] !== null)
+      return [`${origins[fileName].as}: give the ${word} or the file that holds it, not both (${origins[name].as} is set)`];
+    const read = readSecret(path, origins[fileName], name, word);
+    if ('problem' in read) return [read.problem];
+    values[name] = read.secret;
+    origins[name] = origins[fileName];
+    return [];
+  });
 }
 
 /**
@@ -119,6 +133,9 @@ export function loadConfig({ flags = {}, env = process.env, cwd = process.cwd() 
     else [values[given.name], origins[given.name]] = [checked.value, Object.freeze(given.origin)];
   }
   problems.push(...settle(values, origins, cwd));
+  if (problems.length === 0 && values.alertWebhookUrl !== null && values.alertWebhookSecret === null) {
+    problems.push(`${origins.alertWebhookUrl.as}: alerts are signed; give ${envNameOf('alertWebhookSecret')} or its file too`);
+  }
   if (problems.length > 0) {
     throw new ForebayError(
       'CONFIG_INVALID',
@@ -170,6 +187,23 @@ export function toForebayOptions(
     redisBudgetMs: config.redisBudgetMs,
     maxConcurrentLoads: config.maxConcurrentLoads,
     databaseConnections: config.databaseConnections,
+    alerts: alertOptionsOf(config),
     logger,
+  };
+}
+
+function alertOptionsOf(config: Config): AlertOptions {
+  const { alertWebhookUrl: url, alertWebhookSecret: secret, alertInstance: instance } = config;
+  return {
+    ...(url === null || secret === null ? {} : { webhook: { url, secret } }),
+    ...(instance === null ? {} : { instance }),
+    redisDownMs: config.alertRedisDownMs,
+    breakerOpenMs: config.alertBreakerOpenMs,
+    boundExceededMs: config.alertBoundExceededMs,
+    outboxDepth: config.alertOutboxDepth,
+    outboxDeepMs: config.alertOutboxDeepMs,
+    databaseWaiting: config.alertDatabaseWaiting,
+    databaseOverloadMs: config.alertDatabaseOverloadMs,
+    clearMs: config.alertClearMs,
   };
 }

@@ -20,7 +20,7 @@ const CLIENT_GONE = 499;
 const UNKNOWN = 'unknown';
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** Asked for by machines every few seconds. */
-const QUIET = new Set(['/healthz', '/readyz', '/metrics']);
+const QUIET = new Set(['/healthz', '/readyz', '/metrics', '/v1/alerts']);
 
 /** The pattern, never the URL: ids and names stay out of logs, and labels stay few. */
 const routeOf = (request: FastifyRequest): string => (request.is404 ? UNKNOWN : (request.routeOptions.url ?? UNKNOWN));

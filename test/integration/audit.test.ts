@@ -33,5 +33,8 @@ test('the auditor finds what is cached as it is in the database, and a change th
     clearInterval(keepReading);
   }
   expect(await read('forebay_audit_worst_age_seconds')).toBeGreaterThan(0.3);
-  expect(told).toMatchObject([{ cache: 'file:info', key: record.id, held: record.version }]);
+  expect(told[0]).toMatchObject({ cache: 'file:info', key: record.id, held: record.version });
+  await vi.waitFor(() => expect(told[1]).toMatchObject({ alert: 'stale_found', state: 'firing', value: 1 }), { timeout: 20_000 });
+  expect(forebay.alerts()).toMatchObject([{ alert: 'stale_found' }]);
+  expect(told).toHaveLength(2);
 });

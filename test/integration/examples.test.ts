@@ -42,6 +42,16 @@ test('examples/transaction.ts prints what its comments say', async () => {
   ]);
 });
 
+test('examples/alerts.ts prints what its comments say', async () => {
+  const { stdout } = await run(process.execPath, [`${folder}alerts.ts`]);
+  expect(stdout.trim().split('\n')).toEqual([
+    'firing redis_down: 204, the signature holds',
+    'the same with another body: 401, not signed with our secret',
+    'the same ten minutes later: 401, too old',
+    'the same again: 204, already known',
+  ]);
+});
+
 test('every example is run here', () => {
-  expect(readdirSync(folder).toSorted()).toEqual(['any-record.ts', 'files.ts', 'transaction.ts']);
+  expect(readdirSync(folder).toSorted()).toEqual(['alerts.ts', 'any-record.ts', 'files.ts', 'transaction.ts']);
 });

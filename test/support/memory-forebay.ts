@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { BreakerControl, BreakerState } from '../../src/cache/breaker-types.ts';
+import type { Alert } from '../../src/alerts/alert.ts';
 import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import type { Inspection } from '../../src/cache/inspect.ts';
 import type { Found, InvalidationState, Lookup } from '../../src/cache/lookup.ts';
@@ -35,6 +36,7 @@ export interface MemoryForebay extends Forebay {
   /** Signals of the reads that waited at the gate. */
   readonly waiting: AbortSignal[];
   readinessNow: Readiness;
+  alertsNow: Alert[];
   invalidation: InvalidationState;
   readonly invalidated: unknown[];
   /** Without Redis before the service is made of it: `null`. */
@@ -208,9 +210,11 @@ export function createMemoryForebay(): MemoryForebay {
     gate: null,
     waiting: [],
     readinessNow: { ready: true, database: 'up', redis: 'up', breaker: 'closed', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
+    alertsNow: [],
     invalidation: 'applied',
     invalidated: [],
     readiness: async () => forebay.readinessNow,
+    alerts: () => forebay.alertsNow,
     metricsText: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       body: '# TYPE forebay_test gauge\nforebay_test 1\n',

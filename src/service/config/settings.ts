@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { isWebhookUrl } from '../../alerts/options.ts';
 import type { Kind } from './kinds.ts';
 import { duration, durationOr, integer, oneOf, optionalText, proxies, redisServer, size, text, url, yesNo } from './kinds.ts';
 
@@ -17,7 +18,7 @@ export interface Setting<T> extends Kind<T> {
   /** `value`: never shown; `url`: the password inside is hidden. */
   readonly secret?: 'value' | 'url';
   /** Under which heading the documentation lists it. */
-  readonly group: 'Service' | 'Storage' | 'Cache' | 'HTTP limits' | 'Logs';
+  readonly group: 'Service' | 'Storage' | 'Cache' | 'HTTP limits' | 'Logs' | 'Alerts';
 }
 
 const setting = <T>(
@@ -29,6 +30,7 @@ const setting = <T>(
 ): Setting<T> => Object.freeze({ ...kind, group, description, defaultValue, ...extra });
 
 const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i;
+const SECRET = { rule: '16 to 512 visible ASCII characters', accepts: (text: string): boolean => /^[\x21-\x7e]{16,512}$/.test(text) };
 const PATH = 'a path';
 const isPath = (path: string): boolean => path !== '' && !path.includes('\0');
 
@@ -47,7 +49,7 @@ export const settings = Object.freeze({
   token: setting(
     'Service',
     'Bearer token that writes and cache administration must carry. Without one they are open to everyone who can connect.',
-    optionalText('16 to 512 visible ASCII characters', 'TOKEN', (token) => /^[\x21-\x7e]{16,512}$/.test(token)),
+    optionalText(SECRET.rule, 'TOKEN', SECRET.accepts),
     null,
     { secret: 'value', defaultText: 'none' },
   ),
@@ -152,6 +154,45 @@ export const settings = Object.freeze({
     'Which requests get a line: `failed` are those answered with a status of 400 or above.',
     oneOf(['all', 'failed', 'none']),
     'all',
+  ),
+
+  alertWebhookUrl: setting(
+    'Alerts',
+    'Where alerts are posted as JSON. Needs a secret too.',
+    optionalText('an http: or https: URL without user and password in it', 'URL', isWebhookUrl),
+    null,
+    { secret: 'value', defaultText: 'none' },
+  ),
+  alertWebhookSecret: setting('Alerts', 'Secret with which they are signed.', optionalText(SECRET.rule, 'SECRET', SECRET.accepts), null, {
+    secret: 'value',
+    defaultText: 'none',
+  }),
+  alertWebhookSecretFile: setting(
+    'Alerts',
+    'File that holds the secret, instead of giving it itself; white space around it is dropped.',
+    optionalText(PATH, 'FILE', isPath),
+    null,
+    { defaultText: 'none' },
+  ),
+  alertInstance: setting(
+    'Alerts',
+    'Name of this process in alerts.',
+    optionalText('1 to 128 visible ASCII characters', 'NAME', (name) => /^[\x21-\x7e]{1,128}$/.test(name)),
+    null,
+    { defaultText: 'HOST:PID' },
+  ),
+  alertRedisDownMs: setting('Alerts', 'Alert when Redis cannot be reached for so long.', duration(0, DAY_MS), 10_000),
+  alertBreakerOpenMs: setting('Alerts', 'Alert when the breaker keeps calls from Redis for so long.', duration(0, DAY_MS), 10_000),
+  alertBoundExceededMs: setting('Alerts', 'Alert when the staleness is beyond the bound for so long.', duration(0, DAY_MS), 5_000),
+  alertOutboxDepth: setting('Alerts', 'Alert when more changes than this wait to be told to the caches.', integer(0, 9_999), 1_000),
+  alertOutboxDeepMs: setting('Alerts', 'How long the outbox has to stay so deep.', duration(0, DAY_MS), 30_000),
+  alertDatabaseWaiting: setting('Alerts', 'Alert when more callers than this wait for the database.', integer(0, 1_000_000), 100),
+  alertDatabaseOverloadMs: setting('Alerts', 'How long the database has to stay so busy.', duration(0, DAY_MS), 5_000),
+  alertClearMs: setting(
+    'Alerts',
+    'An alert has to be over for so long before it is told to be; doubled with each time that it fired within the hour.',
+    duration(1_000, 60 * MINUTE_MS),
+    30_000,
   ),
 });
 

@@ -7,7 +7,7 @@ import type { Forebay, Readiness } from '../../forebay.ts';
 import { sendJson, toJson } from './answers.ts';
 import { HttpFault } from '../faults.ts';
 import type { App } from './app-type.ts';
-import { json, problems, readinessSchema } from './schemas.ts';
+import { alertsSchema, json, problems, readinessSchema } from './schemas.ts';
 
 type Answer = (reply: FastifyReply) => Promise<FastifyReply>;
 type Response = ReturnType<typeof json>;
@@ -62,6 +62,16 @@ function healthRoutes(app: App, forebay: Forebay, isClosing: () => boolean): voi
   });
 }
 
+function alertsRoute(app: App, forebay: Forebay): void {
+  operationsRoute(app, {
+    url: '/v1/alerts',
+    operationId: 'alerts',
+    summary: 'The alerts of this instance that fire now, and since when.',
+    response: { 200: json('Those that fire; none when all is well.', alertsSchema) },
+    answer: async (reply) => sendJson(reply.header('cache-control', 'no-store'), toJson({ alerts: forebay.alerts() })),
+  });
+}
+
 function metricsRoute(app: App, forebay: Forebay, registry: Registry): void {
   operationsRoute(app, {
     url: '/metrics',
@@ -108,9 +118,10 @@ function openApiRoute(app: App): void {
   });
 }
 
-/** `/openapi.json`, `/healthz`, `/readyz`, `/metrics` and the documentation that problems point to; open without a token. */
+/** `/openapi.json`, `/healthz`, `/readyz`, `/v1/alerts`, `/metrics` and the documentation that problems point to; open without a token. */
 export function operationsRoutes(app: App, forebay: Forebay, registry: Registry, isClosing: () => boolean): void {
   healthRoutes(app, forebay, isClosing);
+  alertsRoute(app, forebay);
   metricsRoute(app, forebay, registry);
   docsRoute(app);
   openApiRoute(app);

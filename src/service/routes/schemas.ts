@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ALERT_NAMES } from '../../alerts/alert.ts';
 import { fileInfoSchema, tagSchema } from '../../files/records.ts';
 import { problemSchema } from '../problem.ts';
 import { LIMIT_HEADERS } from '../read-limits.ts';
@@ -102,6 +103,25 @@ export const readinessSchema = z.strictObject({
   maxStalenessMs: z.number().describe('The bound: the caches are used while `stalenessMs` is at most this.'),
   reasons: z.array(z.string()).describe('One sentence for each thing amiss.'),
 });
+
+const alertSchema = z.strictObject({
+  version: z.literal(1),
+  id: z.string(),
+  episode: z.string().describe('The same in the messages that it fires and that it is resolved.'),
+  alert: z.enum(ALERT_NAMES),
+  severity: z.enum(['warning', 'critical']),
+  state: z.enum(['firing', 'resolved']).describe('Here always `firing`.'),
+  summary: z.string().describe('For a human: what is measured, what it means and where to look.'),
+  value: z.number().nullable().describe('What was measured last, in `unit`; `null` where it is beyond measure.'),
+  threshold: z.number().describe('What `value` is above.'),
+  unit: z.enum(['ms', 'changes', 'records', 'callers']),
+  startedAt: z.iso.datetime().describe('When it was first seen.'),
+  resolvedAt: z.iso.datetime().nullable(),
+  returns: z.number().int().describe('How often it went and came back meanwhile.'),
+  instance: z.string().describe('The process that tells this.'),
+});
+
+export const alertsSchema = z.strictObject({ alerts: z.array(alertSchema).describe('Those that fire, each once.') });
 
 /** Responses in OpenAPI's form: a problem for each status, described by what brings it about. */
 export function problems<const S extends number>(descriptions: Readonly<Record<S, string>>) {

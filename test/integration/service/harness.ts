@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import type { Alert } from '../../../src/alerts/alert.ts';
 import type { Config } from '../../../src/service/config.ts';
 import type { Logger } from '../../../src/core/logger.ts';
 import { problemSchema, type Problem } from '../../../src/service/problem.ts';
@@ -82,3 +83,19 @@ export function sendRaw(port: number, bytes: string | Uint8Array, { end = false 
 export const ID = '018f4e9a-1b2c-7d3e-8f40-123456789abc';
 export const ABSENT_ID = '018f4e9a-0000-7000-8000-000000000000';
 export const NEW_FILE = { id: ID, path: '/srv/a b/ü.txt', size: 12, ownerId: 'uid:1', tags: ['b', 'a'] };
+export const FIRING: Alert = {
+  version: 1,
+  id: '0f1e2d3c4b5a6978-firing',
+  episode: '0f1e2d3c4b5a6978',
+  alert: 'redis_down',
+  severity: 'warning',
+  state: 'firing',
+  summary: 'Redis could not be reached for 12s.',
+  value: 12_000,
+  threshold: 10_000,
+  unit: 'ms',
+  startedAt: '2026-01-02T03:04:05.678Z',
+  resolvedAt: null,
+  returns: 0,
+  instance: 'host:1',
+};

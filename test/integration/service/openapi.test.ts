@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ABSENT_ID, ID, NEW_FILE, startHarness, type Harness } from './harness.ts';
+import { ABSENT_ID, FIRING, ID, NEW_FILE, startHarness, type Harness } from './harness.ts';
 
 interface Operation {
   readonly operationId: string;
@@ -17,6 +17,7 @@ let h: Harness;
 let document: Document;
 beforeAll(async () => {
   h = await startHarness();
+  h.forebay.alertsNow = [FIRING];
   document = (await (await h.call('/openapi.json')).json()) as Document;
   await h.call('/v1/files', { method: 'POST', json: NEW_FILE });
 });
@@ -61,6 +62,8 @@ describe('/openapi.json', () => {
         'HEAD /healthz',
         'GET /readyz',
         'HEAD /readyz',
+        'GET /v1/alerts',
+        'HEAD /v1/alerts',
         'GET /metrics',
         'HEAD /metrics',
         'GET /openapi.json',
@@ -118,6 +121,7 @@ describe('/openapi.json', () => {
     ['POST /v1/admin/redis/restore', '/v1/admin/redis/restore', { method: 'POST' }],
     ['GET /healthz', '/healthz', {}],
     ['GET /readyz', '/readyz', {}],
+    ['GET /v1/alerts', '/v1/alerts', {}],
     ['GET /metrics', '/metrics', {}],
     ['GET /openapi.json', '/openapi.json', {}],
     ['GET /docs/errors.md', '/docs/errors.md', {}],

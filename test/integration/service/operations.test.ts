@@ -4,7 +4,7 @@ import type { ForebayError } from '../../../src/core/errors.ts';
 import { createLogger } from '../../../src/service/logger.ts';
 import { startService } from '../../../src/service/server.ts';
 import { createMemoryForebay } from '../../support/memory-forebay.ts';
-import { ID, NEW_FILE, problemOf, sendRaw, startHarness } from './harness.ts';
+import { FIRING, ID, NEW_FILE, problemOf, sendRaw, startHarness } from './harness.ts';
 
 const TOKEN = 'correct-horse-battery-staple';
 
@@ -49,7 +49,7 @@ describe('the token', () => {
 
   it('is not needed for reads', async () => {
     await using h = await startHarness({ token: TOKEN });
-    for (const path of [`/v1/files/${ID}/meta`, '/healthz', '/readyz', '/metrics', '/openapi.json']) {
+    for (const path of [`/v1/files/${ID}/meta`, '/healthz', '/readyz', '/metrics', '/v1/alerts', '/openapi.json']) {
       expect((await h.call(path)).status).not.toBe(401);
     }
     expect((await h.call('/v1/files/batch-get', { method: 'POST', json: { ids: [ID] } })).status).toBe(200);
@@ -116,6 +116,16 @@ describe('the breaker of Redis', () => {
         detail: expect.stringContaining('without Redis'),
       });
     }
+  });
+});
+
+describe('/v1/alerts', () => {
+  it('lists what fires now, not to be kept', async () => {
+    await using h = await startHarness();
+    const calm = await h.call('/v1/alerts');
+    expect([calm.status, calm.headers.get('cache-control'), await calm.json()]).toEqual([200, 'no-store', { alerts: [] }]);
+    h.forebay.alertsNow = [FIRING];
+    expect(await (await h.call('/v1/alerts')).json()).toEqual({ alerts: [FIRING] });
   });
 });
 

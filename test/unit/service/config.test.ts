@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { resolveAlertOptions } from '../../../src/alerts/options.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { ForebayError } from '../../../src/core/errors.ts';
 import { formatDuration, parseDuration } from '../../../src/core/duration.ts';
@@ -62,6 +63,18 @@ const WRONG: Readonly<Record<string, unknown>> = {
   logLevel: 'loud',
   logFormat: 'xml',
   logRequests: 'some',
+  alertWebhookUrl: 'ftp://h/hook',
+  alertWebhookSecret: 'short',
+  alertWebhookSecretFile: '',
+  alertInstance: 'a b',
+  alertRedisDownMs: '25h',
+  alertBreakerOpenMs: 'long',
+  alertBoundExceededMs: '-1',
+  alertOutboxDepth: '10000',
+  alertOutboxDeepMs: '1w',
+  alertDatabaseWaiting: '0.5',
+  alertDatabaseOverloadMs: 'soon',
+  alertClearMs: '999ms',
 };
 
 describe('sizes and durations', () => {
@@ -89,7 +102,7 @@ describe('loadConfig', () => {
     expect(config).toMatchObject({ host: '127.0.0.1', port: 7070, databaseUrl: 'embedded', redisUrl: 'embedded', token: null });
     expect(config.data).toBe(join(dir, '.forebay'));
     for (const { name, defaultText } of configOptions) {
-      if (defaultText === 'none' || defaultText === 'empty') continue;
+      if (['none', 'empty', 'HOST:PID'].includes(defaultText)) continue;
       const given = loadConfig({ env: {}, cwd: dir, flags: { [name]: defaultText } });
       expect([name, given[name]]).toEqual([name, config[name]]);
     }
@@ -239,6 +252,31 @@ describe('the token', () => {
   });
 });
 
+describe('the webhook of alerts', () => {
+  const SECRET = 'correct-horse-battery-staple';
+  const URL = 'https://hooks.example/T0/path-secret';
+
+  it('comes with its secret, from a variable or a file, and both stay hidden', () => {
+    for (const given of [{ FOREBAY_ALERT_WEBHOOK_SECRET: SECRET }, { FOREBAY_ALERT_WEBHOOK_SECRET_FILE: file(`${SECRET}\n`) }]) {
+      const config = loadConfig({ cwd: dir, env: { FOREBAY_ALERT_WEBHOOK_URL: URL, ...given } });
+      expect(toForebayOptions(config, { logger: silentLogger }).alerts?.webhook).toEqual({ url: URL, secret: SECRET });
+      for (const json of [true, false]) expect(renderConfig(config, { json })).not.toMatch(/path-secret|horse/);
+    }
+  });
+
+  it('is refused without one, and when the secret is given twice', () => {
+    expect(errorOf({ env: { FOREBAY_ALERT_WEBHOOK_URL: URL } })).toMatch(
+      /FOREBAY_ALERT_WEBHOOK_URL: alerts are signed; give FOREBAY_ALERT_WEBHOOK_SECRET/,
+    );
+    const twice = { FOREBAY_ALERT_WEBHOOK_SECRET: SECRET, FOREBAY_ALERT_WEBHOOK_SECRET_FILE: file(SECRET) };
+    expect(errorOf({ env: twice })).toMatch(/FOREBAY_ALERT_WEBHOOK_SECRET_FILE: give the secret or the file/);
+  });
+
+  it('is refused with a user in its URL, which the log could not hide', () => {
+    expect(errorOf({ env: { FOREBAY_ALERT_WEBHOOK_URL: 'https://me:hunter22@h/' } })).not.toContain('hunter22');
+  });
+});
+
 describe('secrets', () => {
   /** Distinct enough that it can only come from the secret itself. */
   const password = fc
@@ -319,5 +357,33 @@ describe('toForebayOptions', () => {
       FOREBAY_AUDIT_PER_SECOND: '1000',
     };
     expect(freshness(env)).toEqual({ maxStalenessMs: 250, staleIfErrorMs: 86_400_000, relay: 'never', auditPerSecond: 1000 });
+  });
+
+  it('passes on from when on alerts are told', () => {
+    const { alerts } = toForebayOptions(loadConfig({ env: {}, cwd: dir }), { logger: silentLogger });
+    const byDefault = resolveAlertOptions({}, 1000).thresholds;
+    expect(resolveAlertOptions(alerts ?? {}, 1000).thresholds).toEqual(byDefault);
+    const env = {
+      FOREBAY_ALERT_INSTANCE: 'files-3',
+      FOREBAY_ALERT_REDIS_DOWN_MS: '1s',
+      FOREBAY_ALERT_BREAKER_OPEN_MS: '2s',
+      FOREBAY_ALERT_BOUND_EXCEEDED_MS: '3s',
+      FOREBAY_ALERT_OUTBOX_DEPTH: '4',
+      FOREBAY_ALERT_DATABASE_WAITING: '5',
+      FOREBAY_ALERT_OUTBOX_DEEP_MS: '7s',
+      FOREBAY_ALERT_DATABASE_OVERLOAD_MS: '8s',
+      FOREBAY_ALERT_CLEAR_MS: '6s',
+    };
+    expect(toForebayOptions(loadConfig({ env, cwd: dir }), { logger: silentLogger }).alerts).toEqual({
+      instance: 'files-3',
+      redisDownMs: 1000,
+      breakerOpenMs: 2000,
+      boundExceededMs: 3000,
+      outboxDepth: 4,
+      databaseWaiting: 5,
+      outboxDeepMs: 7000,
+      databaseOverloadMs: 8000,
+      clearMs: 6000,
+    });
   });
 });

@@ -8,11 +8,12 @@ const src = fileURLToPath(new URL('../../../src', import.meta.url));
 /** Which folders of `src` a folder may import from, itself aside. `src/*.ts` composes and may import all. */
 const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   core: [],
+  alerts: ['core'],
   cache: ['core'],
   redis: ['cache', 'core'],
   files: ['cache', 'core'],
   postgres: ['files', 'cache', 'core'],
-  metrics: ['cache', 'core'],
+  metrics: ['alerts', 'cache', 'core'],
   service: 'all',
   cli: 'all',
 };
