@@ -6,7 +6,7 @@ import { createChangeLog } from './postgres/change-log.ts';
 import type { Database } from './postgres/database.ts';
 import { createRedisLogStore } from './redis/log-store.ts';
 
-export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'maxStalenessMs' | 'confirmMs' | 'onStep'> {
+export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'maxStalenessMs' | 'confirmMs' | 'onAnew' | 'onStep'> {
   /** Open and migrated; it stays its opener's. */
   readonly database: Database;
   /** `redis://…`, `rediss://…` or `unix:/PATH`; `null`: process memory only. */

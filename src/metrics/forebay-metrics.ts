@@ -6,12 +6,15 @@ import { registerCacheMetrics } from './cache-metrics.ts';
 import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
+import type { WarmthSources } from './warm-metrics.ts';
+import { registerWarmMetrics } from './warm-metrics.ts';
 
 export interface MetricsSources {
   readonly caches: readonly Counted[];
   readonly follower: Follower;
   /** `null` when none was asked for. */
   readonly auditor: Auditor | null;
+  readonly warmth: WarmthSources;
   /** Connections of the database. */
   readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Monotonic ms. */
@@ -24,6 +27,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   collectDefaultMetrics({ register: registry });
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
+  registerWarmMetrics(registry, sources.warmth);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   const gauges: [name: string, help: string, read: () => number][] = [
     [

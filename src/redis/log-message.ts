@@ -5,11 +5,15 @@ import { isListOf } from './message.ts';
 export type LogMessage =
   | { readonly kind: 'entry'; readonly epoch: string; readonly entry: LogEntry }
   /** Something waits in the log, and whoever says so has no relay. */
-  | { readonly kind: 'wake' };
+  | { readonly kind: 'wake' }
+  /** The table was made anew: nothing that was stored before counts. */
+  | { readonly kind: 'anew' };
 
 const VERSION = 2;
 
 export const WAKE_MESSAGE = JSON.stringify({ v: VERSION, w: 1 });
+/** Versions that know none of it take it for a wake-up, which costs them one look at the log. */
+export const ANEW_MESSAGE = JSON.stringify({ v: VERSION, w: 1, m: 1 });
 
 export function encodeEntryMessage(epoch: string, { number, keys, buckets, all, purge }: LogEntry): string {
   return JSON.stringify({ v: VERSION, e: epoch, n: number, k: keys, b: buckets, a: all ? 1 : 0, x: purge ? 1 : 0 });
@@ -18,9 +22,9 @@ export function encodeEntryMessage(epoch: string, { number, keys, buckets, all, 
 /** The message in this text, or `null` if it is not one that this version understands. */
 export function decodeLogMessage(text: string): LogMessage | null {
   try {
-    const { v, w, e, n, k, b, a, x } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    const { v, w, m, e, n, k, b, a, x } = JSON.parse(text) as Readonly<Record<string, unknown>>;
     if (v !== VERSION) return null;
-    if (w === 1) return { kind: 'wake' };
+    if (w === 1) return { kind: m === 1 ? 'anew' : 'wake' };
     if (typeof e !== 'string' || !Number.isSafeInteger(n) || !isListOf(k, 'string') || !isListOf(b, 'number')) return null;
     return { kind: 'entry', epoch: e, entry: { number: n as number, keys: k, buckets: b, all: a === 1, purge: x === 1 } };
   } catch {

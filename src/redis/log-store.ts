@@ -7,7 +7,7 @@ import { Bus } from './bus.ts';
 import type { Head } from './key-reads.ts';
 import type { RedisOptions } from './link.ts';
 import { RedisLink } from './link.ts';
-import { decodeLogMessage, encodeEntryMessage, WAKE_MESSAGE } from './log-message.ts';
+import { decodeLogMessage, ANEW_MESSAGE, encodeEntryMessage, WAKE_MESSAGE } from './log-message.ts';
 import { ScriptCalls } from './script-calls.ts';
 import { applyEntry, openLog } from './scripts.ts';
 import { RedisValues } from './values.ts';
@@ -113,6 +113,7 @@ class RedisLogStore implements LogStore {
     const reply = await this.#calls.run(applyEntry([this.#table, this.#head], keys, args), deadline);
     if (!reply.ok) return { outcome: 'unavailable' };
     const [outcome, fence] = (reply.value as Buffer[]).map(String);
+    if (outcome === 'anew') this.#tellAnew();
     return outcome === 'ahead' || outcome === 'behind' ? { outcome, fence: Number(fence) } : { outcome: 'applied' };
   }
 
@@ -134,11 +135,13 @@ class RedisLogStore implements LogStore {
   }
 
   async restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean> {
-    return (await this.#calls.run(openLog([this.#table, this.#head], epoch, number, seen), deadline)).ok;
+    const reply = await this.#calls.run(openLog([this.#table, this.#head], epoch, number, seen), deadline);
+    if (reply.ok) this.#tellIfAnew(reply.value as Buffer[]);
+    return reply.ok;
   }
 
   wake(): void {
-    if (this.#link.state === 'up') void this.#link.client.publish(this.#channel, WAKE_MESSAGE).catch(() => {});
+    this.#publish(WAKE_MESSAGE);
   }
 
   state(): 'up' | 'down' {
@@ -155,7 +158,22 @@ class RedisLogStore implements LogStore {
     const message = decodeLogMessage(text);
     if (message === null) this.#listener?.onGap();
     else if (message.kind === 'wake') this.#listener?.onWake();
+    else if (message.kind === 'anew') this.#listener?.onAnew(false);
     else this.#listener?.onEntry(message.epoch, message.entry);
+  }
+
+  /** Of all processes that find the table gone, one makes it. The others learn of it from the bus, or not at all. */
+  #tellIfAnew([made]: readonly Buffer[]): void {
+    if (made?.toString() === '1') this.#tellAnew();
+  }
+
+  #tellAnew(): void {
+    this.#publish(ANEW_MESSAGE);
+    this.#listener?.onAnew(true);
+  }
+
+  #publish(message: string): void {
+    if (this.#link.state === 'up') void this.#link.client.publish(this.#channel, message).catch(() => {});
   }
 
   /** What counts of the values that are read from here on is held against where this process is now. */
@@ -207,7 +225,8 @@ class RedisLogStore implements LogStore {
     const { clock } = this.#link;
     const reply = await this.#calls.run(openLog([this.#table, this.#head], epoch, number, null), clock.now() + OPEN_MS);
     if (!reply.ok || !Array.isArray(reply.value) || this.#position().epoch !== epoch) return null;
-    const [base = Number.NaN, fence = Number.NaN, ...fields] = reply.value.map(Number);
+    this.#tellIfAnew(reply.value as Buffer[]);
+    const [, base = Number.NaN, fence = Number.NaN, ...fields] = reply.value.map(Number);
     const stamps: [number, number][] = [];
     for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([fields[i] ?? 0, fields[i + 1] ?? 0]);
     this.#tags.merge(stamps);

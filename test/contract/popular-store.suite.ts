@@ -24,7 +24,8 @@ export function describePopularStore(name: string, open: () => Promise<Database>
       );
     const top = async (most = 100): Promise<string[]> => (await store.top(['a', 'b'], most)).map(({ cache, key }) => `${cache} ${key}`);
     /** As if all that is there had been counted so long ago. */
-    const age = (seconds: number): Promise<unknown> => database.query('update forebay.popular set heat = heat - $1', [seconds / HALF_LIFE_S]);
+    const age = (seconds: number): Promise<unknown> =>
+      database.query('update forebay.popular set heat = heat - $1', [seconds / HALF_LIFE_S]);
 
     it('the key that was read most comes first, of whichever cache, and no more are given than asked for', async () => {
       await add('a', { x: 2, y: 9 });
