@@ -143,7 +143,7 @@ export class FlightPath<K, V> {
     // What others have given out before this moment was committed before it, and the source will not say less.
     flight.floor = 0;
     const askedAt = clock.now();
-    const loaded = await this.#p.loads.load(flight.key, flight.controller.signal, flight.kind === 'warm');
+    const loaded = await this.#p.loads.load(flight.key, flight.controller.signal, flight.kind === 'warm' && flight.waiters === 0);
     if (!loaded.ok) return loaded;
     return this.#p.make.fromSource({ key: flight.text, hash, json: loaded.json, askedAt, asOf: askedAt, point, spread: flight.kind });
   }

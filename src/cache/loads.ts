@@ -97,7 +97,7 @@ export class Loads<K> {
       };
       signal.addEventListener('abort', () => this.#giveUp(load, 'CLOSED'), { once: true });
       this.#queue.add(load);
-      if (warm) this.#pumpLater(WARM_GATHER_MS);
+      if (warm && this.#queue.size < this.#source.maxBatch) this.#pumpLater(WARM_GATHER_MS);
       else this.#pumpAtEndOfTurn();
     });
   }

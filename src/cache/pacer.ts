@@ -83,9 +83,9 @@ class Allowance {
     this.#leftMs -= busyMs;
   }
 
-  /** Time until it is not overdrawn any more, in ms. */
+  /** Time until it is not overdrawn any more, in whole ms: a shorter one than a clock can tell would be waited for for ever. */
   waitMs(perSecond: number): number {
-    return this.#leftMs >= 0 ? 0 : (-this.#leftMs / perSecond) * 1000;
+    return this.#leftMs >= 0 ? 0 : Math.ceil((-this.#leftMs / perSecond) * 1000);
   }
 
   clear(): void {

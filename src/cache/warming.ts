@@ -190,9 +190,9 @@ export class Warmer {
       if (keys.length > 0) this.#o.logger.info({ popular: keys.length }, 'warming begins');
       const outcome = await this.#round(course, keys);
       if (outcome !== 'done' || !this.#again) return outcome;
-      // Whatever was filled before is gone, the permission included.
+      // Whatever was filled before is gone, the permission included, most often.
       signal.throwIfAborted();
-      course.token = null;
+      await this.#giveBack(course, false);
       const permission = await this.#permitted(course, true);
       if (permission !== 'done') return permission;
     }
@@ -297,16 +297,17 @@ export class Warmer {
   /** Whether this instance may go on. Somebody else may take the permission in the moment between giving it back and asking anew; that one then goes on. */
   async #renew(course: Course): Promise<boolean> {
     if (course.token === null || this.#o.clock.now() < course.renewAt) return true;
-    await this.#o.remote.fill(PERMISSION, course.token, null);
-    course.token = null;
+    await this.#giveBack(course, false);
     const permission = await this.#permitted(course, true);
     // One that cannot be asked just now need not keep the work from going on: leases guard each key.
     return permission !== 'elsewhere';
   }
 
   /** Gives the permission back; `isDone` leaves word of it. */
-  async #giveBack({ token }: Course, isDone: boolean): Promise<void> {
+  async #giveBack(course: Course, isDone: boolean): Promise<void> {
+    const { token } = course;
     if (token === null) return;
+    course.token = null;
     const { remote } = this.#o;
     const { point } = remote.tags;
     const entry = encodeEntry({ absent: false, version: 0, ttlMs: WARMING.doneMs, point, buckets: [], json: Buffer.from('1') });

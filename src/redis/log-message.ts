@@ -7,13 +7,15 @@ export type LogMessage =
   /** Something waits in the log, and whoever says so has no relay. */
   | { readonly kind: 'wake' }
   /** The table was made anew: nothing that was stored before counts. */
-  | { readonly kind: 'anew' };
+  | { readonly kind: 'anew'; readonly origin: string };
 
 const VERSION = 2;
 
 export const WAKE_MESSAGE = JSON.stringify({ v: VERSION, w: 1 });
 /** Versions that know none of it take it for a wake-up, which costs them one look at the log. */
-export const ANEW_MESSAGE = JSON.stringify({ v: VERSION, w: 1, m: 1 });
+export function encodeAnewMessage(origin: string): string {
+  return JSON.stringify({ v: VERSION, w: 1, m: origin });
+}
 
 export function encodeEntryMessage(epoch: string, { number, keys, buckets, all, purge }: LogEntry): string {
   return JSON.stringify({ v: VERSION, e: epoch, n: number, k: keys, b: buckets, a: all ? 1 : 0, x: purge ? 1 : 0 });
@@ -24,7 +26,7 @@ export function decodeLogMessage(text: string): LogMessage | null {
   try {
     const { v, w, m, e, n, k, b, a, x } = JSON.parse(text) as Readonly<Record<string, unknown>>;
     if (v !== VERSION) return null;
-    if (w === 1) return { kind: m === 1 ? 'anew' : 'wake' };
+    if (w === 1) return typeof m === 'string' ? { kind: 'anew', origin: m } : { kind: 'wake' };
     if (typeof e !== 'string' || !Number.isSafeInteger(n) || !isListOf(k, 'string') || !isListOf(b, 'number')) return null;
     return { kind: 'entry', epoch: e, entry: { number: n as number, keys: k, buckets: b, all: a === 1, purge: x === 1 } };
   } catch {

@@ -7,7 +7,7 @@ import { Bus } from './bus.ts';
 import type { Head } from './key-reads.ts';
 import type { RedisOptions } from './link.ts';
 import { RedisLink } from './link.ts';
-import { decodeLogMessage, ANEW_MESSAGE, encodeEntryMessage, WAKE_MESSAGE } from './log-message.ts';
+import { decodeLogMessage, encodeAnewMessage, encodeEntryMessage, WAKE_MESSAGE } from './log-message.ts';
 import { ScriptCalls } from './script-calls.ts';
 import { applyEntry, openLog } from './scripts.ts';
 import { RedisValues } from './values.ts';
@@ -42,6 +42,8 @@ class RedisLogStore implements LogStore {
   readonly #calls: ScriptCalls;
   readonly #values: RedisValues;
   readonly #bus: Bus;
+  /** Tells our own messages from others'. */
+  readonly #origin: string;
   #listener: LogStoreListener | null = null;
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
   #known: Known | null = null;
@@ -51,7 +53,8 @@ class RedisLogStore implements LogStore {
   constructor(options: RedisOptions, tags: LogTags) {
     this.#link = new RedisLink(options);
     this.#tags = tags;
-    const { client, subscriber, clock, prefix, boundMs } = this.#link;
+    const { client, subscriber, clock, chance, prefix, boundMs } = this.#link;
+    this.#origin = chance.uniqueId();
     this.#channel = `${prefix}forebay:log`;
     this.#table = `${prefix}forebay:log`;
     this.#head = `${prefix}forebay:log:at`;
@@ -158,8 +161,8 @@ class RedisLogStore implements LogStore {
     const message = decodeLogMessage(text);
     if (message === null) this.#listener?.onGap();
     else if (message.kind === 'wake') this.#listener?.onWake();
-    else if (message.kind === 'anew') this.#listener?.onAnew(false);
-    else this.#listener?.onEntry(message.epoch, message.entry);
+    else if (message.kind === 'entry') this.#listener?.onEntry(message.epoch, message.entry);
+    else if (message.origin !== this.#origin) this.#listener?.onAnew(false);
   }
 
   /** Of all processes that find the table gone, one makes it. The others learn of it from the bus, or not at all. */
@@ -168,7 +171,7 @@ class RedisLogStore implements LogStore {
   }
 
   #tellAnew(): void {
-    this.#publish(ANEW_MESSAGE);
+    this.#publish(encodeAnewMessage(this.#origin));
     this.#listener?.onAnew(true);
   }
 
