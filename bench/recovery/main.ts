@@ -1,7 +1,7 @@
 /**
  * Empties Redis under traffic and writes down what the database gets to do until the hit ratio is back: once with nothing but the read path, once as by default (popular keys warmed, loads paced).
  *
- *     node bench/recovery/main.ts [reads a second] [calm seconds] [seconds after]
+ *     node bench/recovery/main.ts [reads a second] [calm seconds] [seconds after] [short]
  */
 import { Redis } from 'ioredis';
 import type { Forebay } from '../../src/forebay.ts';
@@ -22,7 +22,9 @@ const POPULAR_ROWS = 8_000;
 const LOCAL_ENTRIES = 500;
 const SLICE_MS = 1_000;
 
-const [reads = 400, calmS = 150, afterS = 40] = process.argv.slice(2).map(Number);
+const [reads = 400, calmS = 150, afterS = 40] = process.argv.slice(2, 5).map(Number);
+/** Only the second of the two. */
+const isShort = process.argv[5] === 'short';
 
 interface Slice {
   reads: number;
@@ -78,9 +80,12 @@ async function run(name: string, url: string, options: Partial<Parameters<typeof
     },
   };
   // What Redis would hold after a day: read in before anything is measured.
-  const filler = await createForebay({ database, redis: redis.url, warm: 'off', popularRows: 0 });
-  for (let i = 0; i < 150; i += 1) await filler.files.lookupMany(Array.from({ length: 1000 }, draw));
-  await filler.close();
+  for (let round = 0; round < 4; round += 1) {
+    const filler = await createForebay({ database, redis: redis.url, warm: 'off', popularRows: POPULAR_ROWS });
+    for (let i = 0; i < 60; i += 1) await filler.files.lookupMany(Array.from({ length: 1000 }, draw));
+    // Writes down what was popular.
+    await filler.close();
+  }
   const forebay = await createForebay({ database: counted, redis: redis.url, popularRows: POPULAR_ROWS, ...options });
   const slices: Slice[] = [];
   const read = async ({ files }: Forebay): Promise<void> => {
@@ -150,7 +155,7 @@ await setUp.exec(`
   insert into forebay.file_info (id, name, path, size, mime_type, owner_id, updated_at)
   select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'report', '/srv/files/' || n, n, 'application/pdf', 'ann', now() - interval '1 year' from generate_series(1, ${FILES}) n;
   analyze forebay.file_info`);
-await run('the read path alone', postgres.url, { warm: 'off', cache: { maxEntries: LOCAL_ENTRIES, pacer: noPacer } });
+if (!isShort) await run('the read path alone', postgres.url, { warm: 'off', cache: { maxEntries: LOCAL_ENTRIES, pacer: noPacer } });
 await setUp.exec('truncate forebay.popular');
 await run('by default', postgres.url, { cache: { maxEntries: LOCAL_ENTRIES } });
 await setUp.close();

@@ -3,7 +3,7 @@ import type { Queryable } from './database.ts';
 
 /** After how long a read counts half: as long as in the read rate that TTLs follow, so that both speak of the same popularity. The same for all instances: the heats of two half-lives cannot be compared. */
 const HALF_LIFE_S = 6 * 3600;
-/** Rows removed by one call: 20 ms at most, so that whoever counts meanwhile is not kept waiting. */
+/** Rows removed by one call, so that whoever counts meanwhile is not kept waiting. Finding them takes longest: 0.2 to 0.3 s among 110,000 rows, on a busy machine with two cores. */
 const TRIM_PIECE = 2000;
 
 const ADD = 'select forebay.add_popular($1, $2::text[], $3::int[], $4) as added';

@@ -320,4 +320,13 @@ describe('toForebayOptions', () => {
     };
     expect(freshness(env)).toEqual({ maxStalenessMs: 250, staleIfErrorMs: 86_400_000, relay: 'never', auditPerSecond: 1000 });
   });
+
+  it('passes on whether to warm, and how much is remembered for it', () => {
+    const warmth = (env: Record<string, string>): object => {
+      const { warm, popularRows } = toForebayOptions(loadConfig({ env, cwd: dir }), { logger: silentLogger });
+      return { warm, popularRows };
+    };
+    expect(warmth({})).toEqual({ warm: 'background', popularRows: 100_000 });
+    expect(warmth({ FOREBAY_WARM: 'blocking', FOREBAY_POPULAR_ROWS: '0' })).toEqual({ warm: 'blocking', popularRows: 0 });
+  });
 });
