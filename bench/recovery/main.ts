@@ -71,7 +71,7 @@ async function run(name: string, url: string, options: Partial<Parameters<typeof
       if (!sql.includes('from forebay.file_info where id = any')) return database.query(sql, params, call);
       const startedAt = performance.now();
       slice.calls += 1;
-      slice.keys += (params?.[0] as unknown[]).length;
+      slice.keys += ((params ?? [])[0] as unknown[]).length;
       try {
         return await database.query(sql, params, call);
       } finally {

@@ -112,7 +112,8 @@ export class Loads<K> {
   }
 
   #pumpLater(ms: number): void {
-    this.#later ??= this.#clock.schedule(ms, () => {
+    if (this.#later !== null) return;
+    this.#later = this.#clock.schedule(ms, () => {
       this.#later = null;
       this.#pump();
     });

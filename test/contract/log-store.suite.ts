@@ -301,24 +301,6 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         expect(await heard.promise).toBeNull();
       });
 
-      it('a store that is found empty is told of: to the process that made it anew as its own finding, to the others by the bus', async () => {
-        await apply(a, logEntry(1));
-        await vi.waitFor(() => expect([a.anew, b.anew]).toEqual([[true], [false]]));
-        for (const empty of [
-          () => a.store.restart(EPOCH, 1, 'none', soon()),
-          () => a.store.apply(EPOCH, logEntry(2), soon()),
-          () => a.store.read(KEY, soon()),
-        ]) {
-          await world.flush();
-          a.anew.length = 0;
-          b.anew.length = 0;
-          await empty();
-          await vi.waitFor(() => expect([a.anew, b.anew]).toEqual([[true], [false]]));
-          await b.store.restart(EPOCH, 1, 'none', soon());
-          expect(b.anew).toEqual([false]);
-        }
-      });
-
       it('a wake-up is heard by everyone', async () => {
         a.store.wake();
         await vi.waitFor(() => expect([a.told, b.told]).toEqual([['wake'], ['wake']]));
