@@ -12,9 +12,13 @@ import type { RemoteTier } from './remote-tier.ts';
 export const WARMING = Object.freeze({
   /** Keys in one round, and so in one call of the source. */
   batch: 500,
-  /** A round of which something failed is tried again with half as many, down to so many. */
+  /** After a round of which something failed the next one has half as many, down to so many. */
   leastBatch: 50,
-  /** Pause after a round of which something failed, in ms; doubles with each further one, up to 32 times. */
+  /** Times that the keys are gone through, but for the first only those of rounds of which something failed. */
+  passes: 3,
+  /** Pause between two passes, in ms: as long as a lease lasts. */
+  betweenPassesMs: 12_000,
+  /** Pause after a round of which everything failed, in ms; doubles with each further one, up to 32 times. */
   backOffMs: 100,
   /** Rounds in a row of which everything failed, after which warming gives up. */
   maxBadRounds: 8,
@@ -188,7 +192,7 @@ export class Warmer {
       const keys = await this.#list(course);
       Object.assign(counts, { popular: keys.length, done: 0, loaded: 0, found: 0, absent: 0, failed: 0 });
       if (keys.length > 0) this.#o.logger.info({ popular: keys.length }, 'warming begins');
-      const outcome = await this.#round(course, keys);
+      const outcome = await this.#goThrough(course, keys);
       if (outcome !== 'done' || !this.#again) return outcome;
       // Whatever was filled before is gone, the permission included, most often.
       signal.throwIfAborted();
@@ -212,46 +216,52 @@ export class Warmer {
     }
   }
 
-  /** Goes through the keys. */
-  async #round(course: Course, keys: readonly WarmKey[]): Promise<WarmOutcome> {
+  /** Goes through the keys, and once or twice more through the rounds of which something failed. */
+  async #goThrough(course: Course, keys: readonly WarmKey[]): Promise<WarmOutcome> {
+    let left = keys;
+    for (let pass = 1; ; pass += 1) {
+      const missed = await this.#round(course, left, pass === WARMING.passes);
+      if (!Array.isArray(missed)) return missed;
+      if (missed.length === 0 || this.#again) return 'done';
+      // A lease that was given, but not in time to be heard of, has to end first.
+      await pause(this.#o.clock, WARMING.betweenPassesMs, course.signal);
+      left = missed;
+    }
+  }
+
+  /** Goes through keys once. Gives those of the rounds of which something failed, unless it is the last pass. */
+  async #round(course: Course, keys: readonly WarmKey[], isLast: boolean): Promise<WarmOutcome | WarmKey[]> {
     const { clock, pacer } = this.#o;
     const { counts, signal } = course;
+    const missed: WarmKey[] = [];
     let size: number = WARMING.batch;
     let bad = 0;
-    while (counts.done < keys.length && !this.#again) {
+    for (let at = 0; at < keys.length && !this.#again;) {
       await pacer.turn(signal);
       if (!(await this.#renew(course))) return 'elsewhere';
-      const batch = keys.slice(counts.done, counts.done + size);
+      const batch = keys.slice(at, at + size);
+      at += batch.length;
       const result = await this.#bring(batch);
-      const isWhole = result.failed === 0;
-      bad = isWhole ? 0 : bad + 1;
-      if (!isWhole && bad < WARMING.maxBadRounds) {
-        // The remote tier is slow, most often: its answers have to come within a read's budget. What came in is there the next time.
-        this.#countLoaded(counts, result);
-        size = Math.max(WARMING.leastBatch, Math.floor(size / 2));
-        await pause(clock, WARMING.backOffMs * 2 ** Math.min(bad - 1, 5), signal);
-        continue;
-      }
-      this.#count(counts, batch.length, result);
+      counts.loaded += result.loaded;
+      this.counts.loaded += result.loaded;
+      if (result.failed === 0 || isLast) this.#settle(counts, batch.length, result);
+      else missed.push(...batch);
       course.onProgress({ ...counts });
-      if (!isWhole) return 'failed';
-      size = Math.min(WARMING.batch, size * 2);
+      // The remote tier is slow, most often: its answers have to come within a read's budget.
+      size = result.failed === 0 ? Math.min(WARMING.batch, size * 2) : Math.max(WARMING.leastBatch, Math.floor(size / 2));
+      bad = result.failed < batch.length ? 0 : bad + 1;
+      if (bad >= WARMING.maxBadRounds) return 'failed';
+      if (bad > 0) await pause(clock, WARMING.backOffMs * 2 ** Math.min(bad - 1, 5), signal);
     }
-    return 'done';
+    return missed;
   }
 
-  #count(counts: Course['counts'], size: number, result: WarmResult): void {
-    this.#countLoaded(counts, result);
+  #settle(counts: Course['counts'], size: number, { absent, failed }: WarmResult): void {
     counts.done += size;
-    counts.absent += result.absent;
-    counts.failed += result.failed;
-    // The rest was there, but for what an earlier round loaded that was then gone through again.
+    counts.absent += absent;
+    counts.failed += failed;
+    // The rest was there, but for what an earlier pass loaded that was then gone through again.
     counts.found = Math.max(0, counts.done - counts.loaded - counts.absent - counts.failed);
-  }
-
-  #countLoaded(counts: Course['counts'], { loaded }: WarmResult): void {
-    counts.loaded += loaded;
-    this.counts.loaded += loaded;
   }
 
   async #bring(batch: readonly WarmKey[]): Promise<WarmResult> {

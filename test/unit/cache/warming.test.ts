@@ -85,13 +85,31 @@ describe('a warming', () => {
     expect(await openOne('one').run({ limit: 400 })).toMatchObject({ popular: 400, loaded: 20, found: 378, absent: 2 });
   });
 
-  test('tries a round of which something failed again, smaller, and gives up when nothing gets better', async () => {
+  test('comes back to rounds of which something failed, once leases have ended, in smaller ones', async () => {
     const { openOne, answer, batches, clock } = open();
-    answer.of = (size) => (size > 100 ? { present: size - 1, loaded: size - 1, failed: 1 } : { present: size });
+    let firstPass = true;
+    answer.of = (size) => (firstPass ? { present: size - 1, loaded: size - 1, failed: 1 } : { present: size, loaded: 1 });
     const ending = openOne('one').run();
-    await clock.pass(60_000);
-    expect(await ending).toMatchObject({ outcome: 'done', popular: 1200, failed: 0 });
-    expect(Math.min(...batches.map(({ size }) => size))).toBeLessThan(100);
+    await clock.pass(WARMING.betweenPassesMs - 1);
+    const { length } = batches;
+    expect(Math.min(...batches.slice(0, -2).map(({ size }) => size))).toBeGreaterThan(10);
+    firstPass = false;
+    await clock.pass(10_000);
+    expect(batches.slice(length).reduce((sum, { size }) => sum + size, 0)).toBe(1200);
+    const report = await ending;
+    expect(report).toMatchObject({ outcome: 'done', popular: 1200, failed: 0 });
+    expect(report.loaded + report.found).toBe(1200);
+    expect(clock.timers).toBe(0);
+  });
+
+  test('ends after three passes with what could not be brought in, and gives up sooner when nothing can', async () => {
+    const { openOne, answer, clock } = open();
+    answer.of = (size) => ({ present: size - 1, failed: 1 });
+    const ending = openOne('one').run();
+    await clock.pass(3 * WARMING.betweenPassesMs);
+    const report = await ending;
+    expect(report).toMatchObject({ outcome: 'done', popular: 1200 });
+    expect(report.failed).toBeGreaterThan(2);
     answer.of = (size) => ({ failed: size });
     const failing = openOne('two').run();
     await clock.pass(60_000);
