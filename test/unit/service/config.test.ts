@@ -50,6 +50,8 @@ const WRONG: Readonly<Record<string, unknown>> = {
   maxStalenessMs: '99ms',
   staleIfErrorMs: '25h',
   relay: 'sometimes',
+  warm: 'lukewarm',
+  popularRows: '-1',
   auditPerSecond: '1001',
   redisBudgetMs: '11s',
   maxConcurrentLoads: '1.5',
