@@ -130,7 +130,8 @@ describe('Redis emptied under a fleet', () => {
       Number(/^forebay_warmed_entries_total (\d+)/m.exec((await forebay.metricsText()).body)?.[1]);
     const both = async (): Promise<number> => (await loadedBy(one)) + (await loadedBy(two));
     await vi.waitFor(async () => expect(await both()).toBe(700), { timeout: 20_000 });
-    await one.files.get(id(1));
+    // Whoever warms has all of it in memory.
+    await Promise.all([one.files.getMany(popular), two.files.getMany(popular)]);
     await admin.flushall();
     const keys = popular.map((text) => `file:info:{${text}}`);
     await vi.waitFor(async () => expect(await admin.exists(...keys)).toBe(700), { timeout: 20_000 });
@@ -165,6 +166,7 @@ test('a change that meets the warming keeps the old value out of both tiers', as
   spy.mockRestore();
   const { version, invalidation } = await two.files.update(changed, { size: 77_777 });
   expect(invalidation).toBe('applied');
+  await vi.waitFor(async () => expect((await one.metricsText()).body).toContain('forebay_flights_tainted_total{cache="file:info"} 1'));
   answered.resolve();
   expect(await warming).toMatchObject({ outcome: 'done', popular: 600, failed: 0 });
   await vi.waitFor(async () => expect(await admin.exists(`file:info:{${popular[0]}}`)).toBe(1));
