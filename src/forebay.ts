@@ -26,6 +26,8 @@ import { createFileStore } from './postgres/file-store.ts';
 import { migrate } from './postgres/migrate.ts';
 import type { RedisServer } from './redis/server-address.ts';
 import type { BreakerOptions } from './redis/breaker-options.ts';
+import type { WarmMode } from './warm-start.ts';
+import { WarmStart } from './warm-start.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
 export interface Readiness {
@@ -93,6 +95,10 @@ export interface ForebayOptions {
   readonly auditPerSecond?: number;
   /** What is told of state changes that a human should know, and where to beside the log. */
   readonly alerts?: AlertOptions;
+  /** Whether caches are filled with what is popular at the start and when Redis comes back empty: not at all, while serving, or before (for a minute at most). @defaultValue 'background' */
+  readonly warm?: WarmMode;
+  /** Rows kept in the table of what is popular: best half of the records that Redis can hold. 0: this process counts for nobody. @defaultValue 100,000 */
+  readonly popularRows?: number;
   /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
   readonly onFollowerStep?: (step: FollowerStep) => void;
   /** Further settings of the engine, for both caches. */
@@ -112,17 +118,22 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const owned = typeof options.database === 'string';
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
-  const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs });
+  const warmth = new WarmStart({ mode: options.warm, popularRows: options.popularRows, database, logger });
+  const onAnew = (mine: boolean): void => warmth.onAnew(mine);
+  const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs, onAnew });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
     ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
     ...(ttl?.fixedMs === undefined ? {} : { ttl: fixedTtl(ttl.fixedMs) }),
     maxStalenessMs,
     ...(staleIfErrorMs === 0 ? {} : { staleIfErrorMs }),
+    pacer: warmth.pacer,
     ...local,
     ...options.cache,
   });
+  warmth.open(caches, follower);
   await caches.info.start();
+  await warmth.start();
   const auditor = openAuditor(options, store, caches, maxStalenessMs, logger);
   const alerting = startAlerting({ caches, follower, auditor, database, maxStalenessMs, logger });
   const registry = createMetrics({
@@ -131,18 +142,20 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     follower,
     breaker: follower.breaker,
     auditor,
+    warmth: warmth.sources,
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
+    await warmth.close();
     await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
     await follower.close();
     if (owned) await database.close();
   };
   return {
-    files: createFiles(store, caches),
+    files: createFiles(store, caches, (call) => warmth.run(call)),
     tier: follower,
     redis: follower.breaker,
     readiness: () => readiness(store, follower, maxStalenessMs),

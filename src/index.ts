@@ -9,6 +9,8 @@ export type { Changed, FileReads, Files, FileTargets, ReadOptions, Written } fro
 export type { Attributes, FileId, FileInfo, FileMeta, FilePatch, NewFile } from './files/records.ts';
 export { fileId } from './files/records.ts';
 export type { Isolation, WriteCondition } from './files/store.ts';
+export type { WarmOutcome, WarmProgress, WarmReport, WarmRunOptions } from './cache/warming.ts';
+export type { WarmMode } from './warm-start.ts';
 export type { FileTransaction, TransactionOptions, TransactionReads, TransactionResult } from './files/transactions.ts';
 export type { RedisServer } from './redis/server-address.ts';
 export type { BreakerChange, BreakerControl, BreakerCounts, BreakerState } from './cache/breaker-types.ts';

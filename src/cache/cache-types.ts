@@ -29,11 +29,20 @@ export interface Invalidation<K> {
   readonly all?: boolean;
 }
 
+export interface WarmOptions {
+  /** Ends the wait, by a rejection with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Loads only what can be stored in the remote tier, whatever process memory holds; what cannot counts as failed. @defaultValue false */
+  readonly storedOnly?: boolean;
+}
+
 export interface WarmResult {
   /** Keys that are now in the tiers with a value, that are known to be absent, and that nobody could say. */
   readonly present: number;
   readonly absent: number;
   readonly failed: number;
+  /** Of those present, the ones that the source was asked for. */
+  readonly loaded: number;
 }
 
 /** What a cache tells of its own accord. Listeners are called in the course of the work: they have to be quick; what they throw is dropped. */
@@ -44,6 +53,8 @@ export interface CacheEvents {
   ];
   /** An entry made room for another. */
   evicted: [{ readonly key: string }];
+  /** A period of counting ended: the keys (as text) read at least twice in it, in no order. */
+  popular: [{ readonly keys: readonly PopularKey[] }];
   /** The source failed for a key. */
   loadFailed: [{ readonly key: string; readonly error: Error }];
   /** Messages may have been missed: the local tier was emptied. */
@@ -82,8 +93,8 @@ export interface Cache<K, V> extends AsyncDisposable {
   settle(keys: readonly K[]): Promise<InvalidationState>;
   /** What is known of a key, without loading or touching anything. */
   inspect(key: K): Promise<Inspection>;
-  /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. */
-  warm(keys: readonly K[], options?: LookupOptions): Promise<WarmResult>;
+  /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. Nothing of it counts as a read. */
+  warm(keys: readonly K[], options?: WarmOptions): Promise<WarmResult>;
   stats(): CacheStats;
   /** Up to `most` entries of process memory, picked at random, each of which would be served now; nothing of it counts as a read. */
   sample(most: number): readonly SampledEntry[];

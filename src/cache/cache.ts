@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { ForebayError } from '../core/errors.ts';
 import { valueOf } from './answers.ts';
 import type { SampledEntry } from './auditor.ts';
-import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmResult } from './cache-types.ts';
+import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmOptions, WarmResult } from './cache-types.ts';
 import { hashKey } from './hash.ts';
 import type { Inspection, TierInspection } from './inspect.ts';
 import { hasLimits } from './limits.ts';
@@ -44,6 +44,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     this.#reads = new ReadPath(options, {
       evicted: (key) => this.#emit('evicted', { key }),
       loadFailed: (key, error) => this.#emit('loadFailed', { key, error }),
+      popular: (keys) => this.#emit('popular', { keys }),
     });
     options.remote.listen({
       onInvalidated: (keys, purge) => this.#onInvalidated(keys, purge),
@@ -221,14 +222,16 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     };
   }
 
-  async warm(keys: readonly K[], options?: LookupOptions): Promise<WarmResult> {
-    const result = { present: 0, absent: 0, failed: 0 };
+  async warm(keys: readonly K[], options: WarmOptions = {}): Promise<WarmResult> {
+    const result = { present: 0, absent: 0, failed: 0, loaded: 0 };
     for (let at = 0; at < keys.length; at += WARM_BATCH) {
-      options?.signal?.throwIfAborted();
+      options.signal?.throwIfAborted();
       const batch = keys.slice(at, at + WARM_BATCH);
-      for (const key of batch) this.#reads.warm(key, this.#o.keyText(key));
-      const lookups = await this.lookupMany(batch, options);
-      for (const { outcome } of lookups) result[outcome === 'unavailable' ? 'failed' : outcome === 'absent' ? 'absent' : 'present'] += 1;
+      const lookups = await Promise.all(batch.map((key) => this.#reads.warm(key, this.#o.keyText(key), options)));
+      for (const { outcome } of lookups) {
+        result[outcome === 'unavailable' ? 'failed' : outcome === 'absent' ? 'absent' : 'present'] += 1;
+        if (outcome === 'loaded') result.loaded += 1;
+      }
     }
     return result;
   }

@@ -1,5 +1,5 @@
 import type { ForebayError } from '../core/errors.ts';
-import { answerFrom, answerFromSource } from './answers.ts';
+import { answerFrom, answerFromSource, unavailable } from './answers.ts';
 import type { Fallbacks } from './fallback.ts';
 import type { Flight, Flights } from './flights.ts';
 import type { Floors } from './floors.ts';
@@ -80,6 +80,10 @@ export class FlightPath<K, V> {
     if (permission.kind === 'found') return this.#land(flight, permission.entry);
     if (permission.kind === 'none' && found !== null && !this.#p.floors.isBelow(found, flight.floor)) return this.#land(flight, found);
 
+    // What nobody waits for is loaded only to be stored.
+    if (flight.kind === 'warm' && flight.waiters === 0 && permission.kind === 'none' && remote.state() !== 'off')
+      return unavailable('OVERLOADED', `"${flight.text}" could not be stored now, so it was not loaded`);
+
     // 5. Source; and once more, if another flight gave out something newer while it was asked.
     let made = await this.#load(flight, hash);
     if (made.ok && this.#p.floors.isBelow(made.entry, flight.floor)) {
@@ -139,7 +143,7 @@ export class FlightPath<K, V> {
     // What others have given out before this moment was committed before it, and the source will not say less.
     flight.floor = 0;
     const askedAt = clock.now();
-    const loaded = await this.#p.loads.load(flight.key, flight.controller.signal);
+    const loaded = await this.#p.loads.load(flight.key, flight.controller.signal, flight.kind === 'warm' && flight.waiters === 0);
     if (!loaded.ok) return loaded;
     return this.#p.make.fromSource({ key: flight.text, hash, json: loaded.json, askedAt, asOf: askedAt, point, spread: flight.kind });
   }
@@ -160,6 +164,8 @@ export class FlightPath<K, V> {
     }
     const [here, there] = entry.absent ? [this.#p.absents, this.#p.values] : [this.#p.values, this.#p.absents];
     there.delete(flight.text);
+    // The best keys are warmed first: the lesser ones that come after them push none of them out.
+    if (flight.kind === 'warm' && flight.waiters === 0 && here.peek(flight.text) === undefined && !here.hasRoom(entry.bytes)) return;
     // Too large to keep: the older one goes all the same, or it would be served after this one was.
     if (entry.json.length > this.#o.maxEntryBytes) here.delete(flight.text);
     else here.set(flight.text, entry, entry.hash);

@@ -18,6 +18,8 @@ export interface FollowerOptions {
   readonly maxStalenessMs?: number;
   /** Longest wait of a write for its invalidation, in ms. @defaultValue 1,000 */
   readonly confirmMs?: number;
+  /** Told when the store has begun anew, so that nothing that it held counts. `mine`: this process found it so. @defaultValue does nothing */
+  readonly onAnew?: (mine: boolean) => void;
   readonly clock?: Clock;
   /** Called in the course of the work. @defaultValue does nothing */
   readonly onStep?: (step: FollowerStep) => void;

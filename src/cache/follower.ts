@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
+import { askLog } from './ask-log.ts';
 import type { ChangeLog, LogEntry, LogLook, LogState } from './change-log.ts';
 import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
 import { LogTags } from './log-tags.ts';
@@ -111,6 +112,7 @@ class LogFollower implements Follower {
         onWake: () => {
           if (this.#numbers) this.#soon();
         },
+        onAnew: (mine) => options.onAnew?.(mine),
         onUp: () => this.#soon(),
       },
       () => ({ epoch: this.#epoch, number: this.#number }),
@@ -269,17 +271,9 @@ class LogFollower implements Follower {
   }
 
   async #ask<T>(call: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
-    const controller = new AbortController();
-    const timer = this.#clock.schedule(this.#askMs, () => {
-      controller.abort(new ForebayError('DATABASE_UNAVAILABLE', `the log of changes was not answered within ${this.#askMs} ms`));
-    });
-    try {
-      const answer = await call({ signal: controller.signal });
-      if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
-      return answer;
-    } finally {
-      timer.cancel();
-    }
+    const answer = await askLog(this.#clock, this.#askMs, call);
+    if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
+    return answer;
   }
 
   /** Takes over where the log is. `before`: a number that was known to exist when the log was asked. */

@@ -2,7 +2,7 @@
  * The two-tier engine, for any kind of record: process memory in front of a shared tier in front of a source, with one load per key and no old value ever put back.
  */
 export { createCache } from './cache.ts';
-export type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmResult } from './cache-types.ts';
+export type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmOptions, WarmResult } from './cache-types.ts';
 export type { CacheOptions, ValueTraits } from './options.ts';
 export type { Absent, Found, Hit, InvalidationState, Loaded, Lookup, StaleHit, Tier, Unavailable } from './lookup.ts';
 export type { Inspection, TierInspection } from './inspect.ts';

@@ -57,6 +57,8 @@ export class Leases<K, V> {
         }
         case 'unavailable':
           counts.unavailable += 1;
+          // It may have been given all the same: nobody could fill the key until it ends. What is sent after it is carried out after it.
+          if (reply.reason === 'budget') void remote.fill(key, token, null);
           return { kind: 'none' };
         case 'held':
           counts.held += 1;

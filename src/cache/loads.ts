@@ -1,5 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { ForebayError, toForebayError } from '../core/errors.ts';
+import type { LoadPacer } from './pacer.ts';
+import { noPacer } from './pacer.ts';
 import type { PreparedSource } from './source.ts';
 
 export interface LoadLimits {
@@ -16,6 +18,8 @@ export type LoadResult = { readonly ok: true; readonly json: Buffer | null } | {
 
 interface Load<K> {
   readonly key: K;
+  /** Nobody asked for it but warming. */
+  readonly warm: boolean;
   readonly settle: (result: LoadResult) => void;
   readonly deadline: Timer;
   batch: Batch | null;
@@ -23,10 +27,15 @@ interface Load<K> {
 }
 
 interface Batch {
+  readonly startedAt: number;
+  readonly warmShare: number;
   readonly controller: AbortController;
   /** Keys of the batch that somebody still waits for. */
   waiting: number;
 }
+
+/** Keys that warming alone asks for wait so long for each other, in ms: their leases come in over several turns. */
+const WARM_GATHER_MS = 5;
 
 /**
  * Asks the source: keys of one turn of the event loop in one call, no more calls at once than allowed, the rest in a bounded queue, where it is gathered into the next call.
@@ -38,18 +47,24 @@ export class Loads<K> {
   readonly #source: PreparedSource<K>;
   readonly #limits: LoadLimits;
   readonly #clock: Clock;
+  readonly #pacer: LoadPacer;
   readonly #queue = new Set<Load<K>>();
   #pumping = false;
+  /** The next pump at some later moment. */
+  #later: Timer | null = null;
+  /** Since when the next call is held back. */
+  #heldSince: number | null = null;
   #running = 0;
   /** Calls given up on that have not settled. */
   abandoned = 0;
   /** Calls of the source since the start, keys in them, refusals and time-outs. */
   readonly counts = { calls: 0, keys: 0, refused: 0, timedOut: 0, failed: 0 };
 
-  constructor(source: PreparedSource<K>, limits: LoadLimits, clock: Clock) {
+  constructor(source: PreparedSource<K>, limits: LoadLimits, clock: Clock, pacer: LoadPacer = noPacer) {
     this.#source = source;
     this.#limits = limits;
     this.#clock = clock;
+    this.#pacer = pacer;
   }
 
   get running(): number {
@@ -60,8 +75,8 @@ export class Loads<K> {
     return this.#queue.size;
   }
 
-  /** Loads one key. Never rejects. When `signal` aborts, nobody waits for the answer any more. */
-  load(key: K, signal: AbortSignal): Promise<LoadResult> {
+  /** Loads one key. Never rejects. When `signal` aborts, nobody waits for the answer any more. `warm`: nobody asked for it but warming. */
+  load(key: K, signal: AbortSignal, warm = false): Promise<LoadResult> {
     if (signal.aborted) return Promise.resolve({ ok: false, error: nobodyWaits(key) });
     if (this.#queue.size >= this.#limits.maxQueuedLoads) {
       this.counts.refused += 1;
@@ -74,6 +89,7 @@ export class Loads<K> {
     return new Promise((resolve) => {
       const load: Load<K> = {
         key,
+        warm,
         settle: resolve,
         deadline: this.#clock.schedule(this.#limits.hardTimeoutMs, () => this.#giveUp(load, 'LOAD_TIMEOUT')),
         batch: null,
@@ -81,7 +97,8 @@ export class Loads<K> {
       };
       signal.addEventListener('abort', () => this.#giveUp(load, 'CLOSED'), { once: true });
       this.#queue.add(load);
-      this.#pumpAtEndOfTurn();
+      if (warm && this.#queue.size < this.#source.maxBatch) this.#pumpLater(WARM_GATHER_MS);
+      else this.#pumpAtEndOfTurn();
     });
   }
 
@@ -94,23 +111,48 @@ export class Loads<K> {
     });
   }
 
+  #pumpLater(ms: number): void {
+    if (this.#later !== null) return;
+    this.#later = this.#clock.schedule(ms, () => {
+      this.#later = null;
+      this.#pump();
+    });
+  }
+
   #pump(): void {
     while (this.#queue.size > 0 && this.#running < this.#limits.maxConcurrentLoads) {
+      if (this.#isHeld()) return;
       const loads = [...this.#queue.values().take(this.#source.maxBatch)];
       for (const load of loads) this.#queue.delete(load);
       void this.#run(loads);
     }
   }
 
+  /** Whether the next call waits for more keys. A full one does not. */
+  #isHeld(): boolean {
+    if (this.#queue.size < this.#source.maxBatch) {
+      const now = this.#clock.now();
+      const ms = this.#pacer.holdMs(now - (this.#heldSince ?? now));
+      if (ms > 0) {
+        this.#heldSince ??= now;
+        this.#pumpLater(ms);
+        return true;
+      }
+    }
+    this.#heldSince = null;
+    return false;
+  }
+
   async #run(loads: Load<K>[]): Promise<void> {
-    const batch: Batch = { controller: new AbortController(), waiting: loads.length };
+    const warmShare = loads.reduce((sum, { warm }) => sum + (warm ? 1 : 0), 0) / loads.length;
+    const batch: Batch = { startedAt: this.#clock.now(), warmShare, controller: new AbortController(), waiting: loads.length };
     for (const load of loads) load.batch = batch;
     this.#running += 1;
     this.counts.calls += 1;
     this.counts.keys += loads.length;
     batch.controller.signal.addEventListener('abort', () => {
       this.abandoned += 1;
-      this.#freePlace();
+      this.#freePlace(batch);
     });
     try {
       const values = await this.#source.load(
@@ -130,12 +172,13 @@ export class Loads<K> {
       }
     } finally {
       if (batch.controller.signal.aborted) this.abandoned -= 1;
-      else this.#freePlace();
+      else this.#freePlace(batch);
     }
   }
 
-  #freePlace(): void {
+  #freePlace({ startedAt, warmShare }: Batch): void {
     this.#running -= 1;
+    this.#pacer.note(this.#clock.now() - startedAt, warmShare);
     this.#pumpAtEndOfTurn();
   }
 

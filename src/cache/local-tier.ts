@@ -79,6 +79,11 @@ export class LocalTier<E extends Sized> {
     return (this.#listBytes[SMALL] ?? 0) + (this.#listBytes[MAIN] ?? 0);
   }
 
+  /** Whether an entry of so many bytes fits without another making room for it. */
+  hasRoom(bytes: number): boolean {
+    return this.size < this.maxEntries && this.bytes + bytes <= this.maxBytes;
+  }
+
   /** The entry, noting that it was read. */
   get(key: string): E | undefined {
     const slot = this.#slots.get(key);

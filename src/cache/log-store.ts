@@ -20,6 +20,8 @@ export interface LogStoreListener {
   onBehind(): void;
   /** Somebody has something to be moved, and no relay of its own. */
   onWake(): void;
+  /** It was found empty, or had to begin anew: nothing that was stored before counts. `mine`: this process found it so. */
+  onAnew(mine: boolean): void;
   /** It can be asked again. */
   onUp(): void;
 }

@@ -45,7 +45,8 @@ export class EntryMaker<K, V> {
   readonly #popular: PopularKeys;
   #lastPeriod: readonly PopularKey[] = [];
 
-  constructor(options: ResolvedOptions<K, V>) {
+  /** `onPopular`: told of the counts of each period. */
+  constructor(options: ResolvedOptions<K, V>, onPopular: (keys: readonly PopularKey[]) => void) {
     this.#o = options;
     const now = options.clock.now();
     this.#rate = new ReadRate(options.readRateHalfLifeMs, now);
@@ -54,6 +55,7 @@ export class EntryMaker<K, V> {
       now,
       handOver: (keys) => {
         this.#lastPeriod = keys.toSorted((a, b) => b.reads - a.reads).slice(0, MAX_POPULAR);
+        onPopular(keys);
       },
     });
   }

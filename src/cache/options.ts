@@ -4,6 +4,8 @@ import { ForebayError } from '../core/errors.ts';
 import { systemChance } from '../core/random.ts';
 import { noRemoteTier } from './no-remote-tier.ts';
 import type { EvictionPolicy } from './local-tier.ts';
+import type { LoadPacer } from './pacer.ts';
+import { noPacer } from './pacer.ts';
 import type { RemoteTier } from './remote-tier.ts';
 import type { Source } from './source.ts';
 import type { TtlPolicy } from './ttl.ts';
@@ -90,6 +92,8 @@ export interface CacheOptions<K, V> {
   readonly random?: () => number;
   /** Text that nobody else draws, for lease tokens. @defaultValue the system's */
   readonly uniqueId?: () => string;
+  /** Paces calls of the source while the remote tier is away or fills again; may be shared by caches of one source. @defaultValue none: nothing is held back */
+  readonly pacer?: LoadPacer;
 }
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
@@ -119,7 +123,7 @@ const NUMBERS = {
 } as const;
 
 const FUNCTIONS = ['keyText', 'describe', 'ttl', 'random', 'uniqueId'] as const;
-const OTHERS = new Set(['name', 'source', 'remote', 'keyText', 'describe', 'policy', 'ttl', 'clock', 'random', 'uniqueId']);
+const OTHERS = new Set(['name', 'source', 'remote', 'keyText', 'describe', 'policy', 'ttl', 'clock', 'random', 'uniqueId', 'pacer']);
 
 /**
  * Checks options and fills in the defaults.
@@ -158,6 +162,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     clock: systemClock,
     random: () => systemChance.random(),
     uniqueId: () => systemChance.uniqueId(),
+    pacer: noPacer,
     ...definedOf(options),
     ...numbers,
   });

@@ -1,6 +1,6 @@
 import { ForebayError } from '../core/errors.ts';
 import { answerFrom, countLookup, unavailable } from './answers.ts';
-import type { LookupOptions } from './cache-types.ts';
+import type { LookupOptions, WarmOptions } from './cache-types.ts';
 import { Fallbacks } from './fallback.ts';
 import { FlightPath } from './flight-path.ts';
 import type { Flight } from './flights.ts';
@@ -15,6 +15,7 @@ import { Loads } from './loads.ts';
 import type { Lookup } from './lookup.ts';
 import { EntryMaker } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
+import type { PopularKey } from './popular.ts';
 import { prepareSource } from './source.ts';
 import { newCounts } from './stats.ts';
 
@@ -27,6 +28,7 @@ const ABSENT_SHARE = 0.05;
 export interface ReadPathEvents {
   evicted(key: string): void;
   loadFailed(key: string, error: Error): void;
+  popular(keys: readonly PopularKey[]): void;
 }
 
 /**
@@ -53,8 +55,8 @@ export class ReadPath<K, V> {
     const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
     this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
-    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock);
-    this.make = new EntryMaker(options);
+    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer);
+    this.make = new EntryMaker(options, (keys) => events.popular(keys));
     this.fallbacks = new Fallbacks(options, (entry, now, proven) => this.judge(entry, now, proven));
     this.#path = new FlightPath(options, this, (key, error) => events.loadFailed(key, error));
   }
@@ -215,11 +217,18 @@ export class ReadPath<K, V> {
     this.#depart({ key, text, kind: 'refresh', direct: false, limits: null, startedAt: now }).waiters += 1;
   }
 
-  /** Loads a key ahead of demand, unless it is there or on its way. */
-  warm(key: K, text: string): void {
+  /**
+   * Brings a key into the tiers ahead of demand, unless it is there or on its way; no read of anybody's, and not counted as one. Rejects with the signal's reason only. With `storedOnly` a key that is in process memory
+   * alone is brought into the remote tier too, and one that could not be stored there is not loaded.
+   */
+  warm(key: K, text: string, { signal, storedOnly = false }: WarmOptions): Promise<Lookup<V>> {
+    if (this.#closed) return Promise.resolve(unavailable('CLOSED', `the cache "${this.#o.name}" is closed`));
     const now = this.#o.clock.now();
-    if (!this.#closed && this.values.peek(text) === undefined && this.#joinable(text, now) === undefined)
-      this.#depart({ key, text, kind: 'warm', direct: false, limits: null, startedAt: now });
+    const entry = this.values.peek(text) ?? this.absents.peek(text);
+    const isEnough = entry !== undefined && this.judge(entry, now) === 'fresh' && !(storedOnly && this.#o.remote.state() === 'up');
+    if (isEnough) return Promise.resolve(answerFrom(entry, 'local', now));
+    const flight = this.#joinable(text, now) ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, startedAt: now });
+    return storedOnly ? flight.landed : this.flights.wait(flight, flight.landed, signal);
   }
 
   /** Taints the flights of these keys and drops their local entries. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { ForebayError } from '../core/errors.ts';
+import { askLog } from './ask-log.ts';
 import type { ChangeLog, LogEntry } from './change-log.ts';
 import type { LogPart } from './log-store.ts';
 
@@ -148,15 +148,7 @@ export class Relay {
   /** A question to the log that nobody answers must not keep the store from being levelled once somebody does. */
   async #read(after: number): Promise<readonly LogEntry[]> {
     const { log, clock, readMs } = this.#o;
-    const controller = new AbortController();
-    const timer = clock.schedule(readMs, () => {
-      controller.abort(new ForebayError('DATABASE_UNAVAILABLE', `the log of changes was not answered within ${readMs} ms`));
-    });
-    try {
-      return await log.read(after, { signal: controller.signal });
-    } finally {
-      timer.cancel();
-    }
+    return askLog(clock, readMs, (call) => log.read(after, call));
   }
 
   /** All entries up to the target were committed before now: what is loaded from now on contains them, and nothing that was stored before counts. */

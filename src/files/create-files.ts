@@ -1,5 +1,7 @@
 import type { Cache } from '../cache/cache-types.ts';
 import type { InvalidationState } from '../cache/lookup.ts';
+import type { WarmReport, WarmRunOptions } from '../cache/warming.ts';
+import { ForebayError } from '../core/errors.ts';
 import type { FileCaches } from './file-caches.ts';
 import type { FileReads, Files, FileTargets, ReadOptions, Written } from './files.ts';
 import type { FileId } from './records.ts';
@@ -10,8 +12,11 @@ import { transact } from './transactions.ts';
 import type { FileWrite } from './writes.ts';
 import { creation, deletion, metaPut, update } from './writes.ts';
 
+/** Warms with what is popular. */
+export type WarmPopular = (options: WarmRunOptions) => Promise<WarmReport>;
+
 /** File records through the two caches; writes go to the store, and every cache forgets before they resolve. */
-export function createFiles(store: FileStore, caches: FileCaches): Files {
+export function createFiles(store: FileStore, caches: FileCaches, warmPopular: WarmPopular): Files {
   async function commit<R>(write: FileWrite<R>): Promise<{ readonly result: R; readonly invalidation: InvalidationState }> {
     const changes = changesOf(write);
     let result: R;
@@ -57,11 +62,32 @@ export function createFiles(store: FileStore, caches: FileCaches): Files {
     },
     invalidate: (targets) => forget('invalidate', targets),
     purge: (targets) => forget('purge', targets),
-    warm: async (ids, options) => {
-      const { present, absent, failed } = await caches.info.warm(ids.map(fileId), options);
-      return { loaded: present, absent, failed };
-    },
+    warm: warming(caches, warmPopular),
   };
+}
+
+type WarmedIds = Promise<{ readonly loaded: number; readonly absent: number; readonly failed: number }>;
+
+function warming(caches: FileCaches, warmPopular: WarmPopular): Files['warm'] {
+  const warmIds = async (ids: readonly string[], options: Pick<ReadOptions, 'signal'> = {}): WarmedIds => {
+    const { present, absent, failed } = await caches.info.warm(ids.map(fileId), options);
+    return { loaded: present, absent, failed };
+  };
+  function warm(ids: readonly string[], options?: Pick<ReadOptions, 'signal'>): WarmedIds;
+  function warm(options?: WarmRunOptions): Promise<WarmReport>;
+  async function warm(what: readonly string[] | WarmRunOptions = {}, options?: Pick<ReadOptions, 'signal'>): Promise<unknown> {
+    if (isList(what)) return warmIds(what, options);
+    const { limit } = what;
+    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
+      throw new ForebayError('INPUT_INVALID', `limit = ${String(limit)}: has to be a whole number of at least 0`, { field: 'limit' });
+    }
+    return warmPopular(what);
+  }
+  return warm;
+}
+
+function isList(what: readonly string[] | WarmRunOptions): what is readonly string[] {
+  return Array.isArray(what);
 }
 
 function reads<R>(cache: Cache<FileId, R>): FileReads<R> {

@@ -1,5 +1,6 @@
 import type { InvalidationState, Lookup } from '../cache/lookup.ts';
 import type { Inspection } from '../cache/inspect.ts';
+import type { WarmReport, WarmRunOptions } from '../cache/warming.ts';
 import type { Attributes, FileInfo, FileMeta, FilePatch, NewFile } from './records.ts';
 import type { WriteCondition } from './store.ts';
 import type { FileTransaction, TransactionOptions, TransactionResult } from './transactions.ts';
@@ -83,6 +84,11 @@ export interface Files extends FileReads<FileInfo> {
   /** Loads the records into both tiers ahead of demand. */
   warm(
     ids: readonly string[],
-    options?: ReadOptions,
+    options?: Pick<ReadOptions, 'signal'>,
   ): Promise<{ readonly loaded: number; readonly absent: number; readonly failed: number }>;
+  /**
+   * Fills the tiers with what all instances read most, the most popular first, at a pace that leaves the database to the callers. What Redis holds is left. One instance at a time: `elsewhere` says that another one is
+   * at it. A call while this process warms resolves with that warming's report.
+   */
+  warm(options?: WarmRunOptions): Promise<WarmReport>;
 }

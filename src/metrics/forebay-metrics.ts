@@ -10,6 +10,8 @@ import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
 import { registerBreakerMetrics } from './breaker-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
+import type { WarmthSources } from './warm-metrics.ts';
+import { registerWarmMetrics } from './warm-metrics.ts';
 
 export interface MetricsSources {
   readonly caches: readonly Counted[];
@@ -19,6 +21,7 @@ export interface MetricsSources {
   /** `null` when none was asked for. */
   readonly auditor: Auditor | null;
   readonly alerting: AlertCounts;
+  readonly warmth: WarmthSources;
   /** Connections of the database. */
   readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Monotonic ms. */
@@ -32,6 +35,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
   if (sources.breaker !== null) registerBreakerMetrics(registry, sources.breaker);
+  registerWarmMetrics(registry, sources.warmth);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   registerAlertMetrics(registry, sources.alerting);
   const gauges: [name: string, help: string, read: () => number][] = [

@@ -6,11 +6,17 @@ import { isListOf } from './message.ts';
 export type LogMessage =
   | { readonly kind: 'entry'; readonly epoch: string; readonly entry: LogEntry }
   /** Something waits in the log, and whoever says so has no relay. */
-  | { readonly kind: 'wake' };
+  | { readonly kind: 'wake' }
+  /** The table was made anew: nothing that was stored before counts. */
+  | { readonly kind: 'anew'; readonly origin: string };
 
 const VERSION = 2;
 
 export const WAKE_MESSAGE = JSON.stringify({ v: VERSION, w: 1 });
+/** Versions that know none of it take it for a wake-up, which costs them one look at the log. */
+export function encodeAnewMessage(origin: string): string {
+  return JSON.stringify({ v: VERSION, w: 1, m: origin });
+}
 
 export function encodeEntryMessage(epoch: string, { number, keys, buckets, all, purge }: LogEntry): string {
   return JSON.stringify({ v: VERSION, e: epoch, n: number, k: keys, b: buckets, a: all ? 1 : 0, x: purge ? 1 : 0 });
@@ -19,9 +25,9 @@ export function encodeEntryMessage(epoch: string, { number, keys, buckets, all, 
 /** The message in this text, or `null` if it is not one that this version understands. */
 export function decodeLogMessage(text: string): LogMessage | null {
   try {
-    const { v, w, e, n, k, b, a, x } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    const { v, w, m, e, n, k, b, a, x } = JSON.parse(text) as Readonly<Record<string, unknown>>;
     if (v !== VERSION) return null;
-    if (w === 1) return { kind: 'wake' };
+    if (w === 1) return typeof m === 'string' ? { kind: 'anew', origin: m } : { kind: 'wake' };
     if (typeof e !== 'string' || !Number.isSafeInteger(n) || !isListOf(k, 'string') || !isListOf(b, 'number')) return null;
     return { kind: 'entry', epoch: e, entry: { number: n as number, keys: k, buckets: b, all: a === 1, purge: x === 1 } };
   } catch {
@@ -29,10 +35,11 @@ export function decodeLogMessage(text: string): LogMessage | null {
   }
 }
 
-/** Tells the listener what a message says. One that cannot be understood may have said anything. */
-export function hearLogMessage(text: string, listener: LogStoreListener | null): void {
+/** Tells the listener what a message says. `origin`: ours, whose own messages are no news. One that cannot be understood may have said anything. */
+export function hearLogMessage(text: string, listener: LogStoreListener | null, origin: string): void {
   const message = decodeLogMessage(text);
   if (message === null) listener?.onGap();
   else if (message.kind === 'wake') listener?.onWake();
-  else listener?.onEntry(message.epoch, message.entry);
+  else if (message.kind === 'entry') listener?.onEntry(message.epoch, message.entry);
+  else if (message.origin !== origin) listener?.onAnew(false);
 }

@@ -23,8 +23,13 @@ export interface LogLayout {
   channel(): string;
   apply(keys: readonly string[], args: ApplyEntryArgs): ScriptCall;
   open(epoch: string, number: number, seen: number | 'none' | null): ScriptCall;
-  /** Takes apart what `open` replied: base, fence, and buckets with their numbers. */
-  opened(reply: readonly string[]): { readonly base: number; readonly fence: number; readonly fields: readonly string[] };
+  /** Takes apart what `open` replied: whether it made the table, base, fence, and buckets with their numbers. */
+  opened(reply: readonly string[]): {
+    readonly isAnew: boolean;
+    readonly base: number;
+    readonly fence: number;
+    readonly fields: readonly string[];
+  };
   /** The number at or after which a value of this key has to have been loaded, by what the head says besides; infinity: none counts. */
   since(key: string, more: string): number;
   readonly readWith?: ReadWithHead;
@@ -39,6 +44,8 @@ export class LogShard implements LogPart {
   readonly #tags: LogTags;
   readonly #position: () => LogPosition;
   readonly #listener: () => LogStoreListener | null;
+  /** Of all processes that find the table gone, one makes it. The others learn of it from the bus, or not at all. */
+  readonly #tellAnew: () => void;
   readonly #calls: ScriptCalls;
   readonly #values: RedisValues;
   #known: Known | null = null;
@@ -47,13 +54,14 @@ export class LogShard implements LogPart {
   constructor(
     link: RedisLink,
     layout: LogLayout,
-    parts: { tags: LogTags; position: () => LogPosition; listener: () => LogStoreListener | null },
+    parts: { tags: LogTags; position: () => LogPosition; listener: () => LogStoreListener | null; tellAnew: () => void },
   ) {
     this.link = link;
     this.#layout = layout;
     this.#tags = parts.tags;
     this.#position = parts.position;
     this.#listener = parts.listener;
+    this.#tellAnew = parts.tellAnew;
     this.#calls = new ScriptCalls(link);
     this.#values = new RedisValues(link, this.#calls, { key: layout.head, begin: () => this.#beginReads() }, layout.readWith);
     link.onUp(() => this.#listener()?.onUp());
@@ -87,6 +95,7 @@ export class LogShard implements LogPart {
     const reply = await this.#calls.run(this.#layout.apply(keys, args), deadline);
     if (!reply.ok) return { outcome: 'unavailable' };
     const [outcome, fence, elsewhere] = (reply.value as Buffer[]).map(String);
+    if (outcome === 'anew') this.#tellAnew();
     if (elsewhere === '1') this.#layout.onElsewhere?.();
     return outcome === 'ahead' || outcome === 'behind' ? { outcome, fence: Number(fence) } : { outcome: 'applied' };
   }
@@ -118,7 +127,9 @@ export class LogShard implements LogPart {
   }
 
   async restart(epoch: string, number: number, seen: number | 'none', deadline: number): Promise<boolean> {
-    return (await this.#calls.run(this.#layout.open(epoch, number, seen), deadline)).ok;
+    const reply = await this.#calls.run(this.#layout.open(epoch, number, seen), deadline);
+    if (reply.ok && this.#layout.opened((reply.value as Buffer[]).map(String)).isAnew) this.#tellAnew();
+    return reply.ok;
   }
 
   state(): 'up' | 'down' {
@@ -176,7 +187,8 @@ export class LogShard implements LogPart {
     const { clock } = this.link;
     const reply = await this.#calls.run(this.#layout.open(epoch, number, null), clock.now() + OPEN_MS);
     if (!reply.ok || !Array.isArray(reply.value) || this.#position().epoch !== epoch) return null;
-    const { base, fence, fields } = this.#layout.opened(reply.value.map(String));
+    const { isAnew, base, fence, fields } = this.#layout.opened(reply.value.map(String));
+    if (isAnew) this.#tellAnew();
     const stamps: [number, number][] = [];
     for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([Number(fields[i]), Number(fields[i + 1])]);
     this.#tags.merge(stamps);

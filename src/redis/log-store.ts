@@ -7,7 +7,7 @@ import { openClusterLogStore } from './cluster/log-store.ts';
 import type { Endpoint } from './connection.ts';
 import type { RedisOptions } from './link.ts';
 import { RedisLink } from './link.ts';
-import { hearLogMessage, WAKE_MESSAGE } from './log-message.ts';
+import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from './log-message.ts';
 import type { LogLayout } from './log-shard.ts';
 import { LogShard } from './log-shard.ts';
 import { applyEntry, openLog } from './scripts.ts';
@@ -38,14 +38,19 @@ class RedisLogStore implements LogStore {
     const { clock, prefix, boundMs } = this.#link;
     this.#channel = `${prefix}forebay:log`;
     const listener = (): LogStoreListener | null => this.#listener;
-    this.#shard = new LogShard(this.#link, layoutAlone(prefix), { tags, position: () => this.#position(), listener });
+    const origin = this.#link.chance.uniqueId();
+    const tellAnew = (): void => {
+      this.#publish(encodeAnewMessage(origin));
+      this.#listener?.onAnew(true);
+    };
+    this.#shard = new LogShard(this.#link, layoutAlone(prefix), { tags, position: () => this.#position(), listener, tellAnew });
     this.#bus = new Bus({
       client: this.#link.openSubscriber(),
       channel: this.#channel,
       clock,
       echoMs: boundMs / 4,
       deadAfterMs: boundMs * 2,
-      onMessage: (text) => hearLogMessage(text, this.#listener),
+      onMessage: (text) => hearLogMessage(text, this.#listener, origin),
       onGap: () => this.#listener?.onGap(),
     });
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
@@ -85,7 +90,11 @@ class RedisLogStore implements LogStore {
   }
 
   wake(): void {
-    if (this.#link.state === 'up') void this.#link.client.publish(this.#channel, WAKE_MESSAGE).catch(() => {});
+    this.#publish(WAKE_MESSAGE);
+  }
+
+  #publish(message: string): void {
+    if (this.#link.state === 'up') void this.#link.client.publish(this.#channel, message).catch(() => {});
   }
 
   state(): 'up' | 'down' {
@@ -108,7 +117,7 @@ function layoutAlone(prefix: string): LogLayout {
     channel: () => table,
     apply: (keys, args) => applyEntry([table, head], keys, args),
     open: (epoch, number, seen) => openLog([table, head], epoch, number, seen),
-    opened: ([base, fence, ...fields]) => ({ base: Number(base), fence: Number(fence), fields }),
+    opened: ([made, base, fence, ...fields]) => ({ isAnew: made === '1', base: Number(base), fence: Number(fence), fields }),
     since: () => 0,
   };
 }

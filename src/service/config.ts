@@ -183,6 +183,8 @@ export function toForebayOptions(
     maxStalenessMs: config.maxStalenessMs,
     staleIfErrorMs: config.staleIfErrorMs,
     relay: config.relay,
+    warm: config.warm,
+    popularRows: config.popularRows,
     auditPerSecond: config.auditPerSecond,
     redisBudgetMs: config.redisBudgetMs,
     maxConcurrentLoads: config.maxConcurrentLoads,

@@ -22,6 +22,8 @@ export interface Follows {
   /** Where this process is; the tests move it. */
   position: { epoch: string; number: number };
   readonly told: Told[];
+  /** Each time that it was told that the store began anew: whether by its own hand. */
+  readonly anew: boolean[];
 }
 
 /** A process that begins to follow the log at `number`. */
@@ -30,13 +32,14 @@ export async function follow(world: RemoteWorld, number: number, options: StoreO
   const tags = new LogTags();
   tags.begin(epoch, number);
   const store = await world.openStore(tags, storeOptions);
-  const process: Follows = { store, whole: wholeOf(store), tags, position: { epoch, number }, told: [] };
+  const process: Follows = { store, whole: wholeOf(store), tags, position: { epoch, number }, told: [], anew: [] };
   store.listen(
     {
       onEntry: (from, entry) => process.told.push({ epoch: from, entry }),
       onGap: () => process.told.push('gap'),
       onBehind: () => process.told.push('behind'),
       onWake: () => process.told.push('wake'),
+      onAnew: (mine) => process.anew.push(mine),
       onUp: () => process.told.push('up'),
     },
     () => process.position,

@@ -287,7 +287,14 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
         await fill(a, loaded('old', 1));
         const heard = Promise.withResolvers<string | null>();
         b.store.listen(
-          { onEntry: () => heard.resolve(bodyOf(b)), onGap: () => {}, onBehind: () => {}, onWake: () => {}, onUp: () => {} },
+          {
+            onEntry: () => heard.resolve(bodyOf(b)),
+            onGap: () => {},
+            onBehind: () => {},
+            onWake: () => {},
+            onAnew: () => {},
+            onUp: () => {},
+          },
           () => ({ epoch: EPOCH, number: 2 }),
         );
         await apply(a, logEntry(2, { keys: [KEY] }));

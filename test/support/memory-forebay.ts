@@ -198,7 +198,7 @@ export function createMemoryForebay(): MemoryForebay {
       return { invalidation: forebay.invalidation };
     },
     purge: (targets) => files.invalidate(targets),
-    warm: async (ids) => ({ loaded: ids.length, absent: 0, failed: 0 }),
+    warm: (async (what: unknown) => ({ loaded: Array.isArray(what) ? what.length : 0, absent: 0, failed: 0 })) as Files['warm'],
   };
 
   const forebay: MemoryForebay = {

@@ -243,6 +243,7 @@ export class MemoryRedis {
   #applyEntry([table = '', head = '', ...keys]: readonly string[], args: readonly (string | Buffer)[]): Reply {
     const [epoch = '', number = '', channel = '', message = '', all, ...buckets] = args.map(String);
     let fields = this.#logTable(table, epoch);
+    const outcome = fields === undefined ? 'anew' : 'applied';
     const fence = Number(fields?.get('f'));
     if (fields === undefined) {
       fields = this.#newHash(table, [
@@ -257,21 +258,23 @@ export class MemoryRedis {
     fields.set('f', number);
     this.set(head, Buffer.from(`${epoch} ${fields.get('b')} ${number}`));
     this.publish(channel, message);
-    return ['applied', number].map(asBuffer);
+    return [outcome, number].map(asBuffer);
   }
 
   #openLog([table = '', head = '']: readonly string[], args: readonly (string | Buffer)[]): Reply {
     const [epoch = '', number = '', seen] = args.map(String);
     let fields = this.#logTable(table, epoch);
-    if (fields === undefined || fields.get('f') === seen) {
+    const made = fields === undefined || fields.get('f') === seen;
+    if (fields === undefined || made) {
       fields = this.#newHash(table, [
         ['e', epoch],
         ['b', number],
         ['f', number],
       ]);
     }
-    const reply = [fields.get('b') ?? '0', fields.get('f') ?? ''];
-    this.set(head, Buffer.from([epoch, ...reply].join(' ')));
+    const at = [fields.get('b') ?? '0', fields.get('f') ?? ''];
+    this.set(head, Buffer.from([epoch, ...at].join(' ')));
+    const reply = [made ? '1' : '0', ...at];
     for (const [field, stamp] of fields) if (!['e', 'b', 'f'].includes(field)) reply.push(field, stamp);
     return reply.map(asBuffer);
   }

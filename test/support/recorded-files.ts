@@ -32,6 +32,11 @@ export function recordedFiles(database: Database): RecordedFiles {
     },
     {},
   );
-  const recorded: RecordedFiles = { files: createFiles(createFileStore(database), caches), caches, told, onTold: async () => {} };
+  const recorded: RecordedFiles = {
+    files: createFiles(createFileStore(database), caches, () => Promise.reject(new Error('nothing is popular'))),
+    caches,
+    told,
+    onTold: async () => {},
+  };
   return recorded;
 }

@@ -28,7 +28,8 @@ async function indexAll(command: Command, shell: Shell, dirs: readonly string[])
   const given = configOf(command, shell);
   // Nobody serves from the data folder while this command holds its lock, so there is no private Redis to tell; the snapshot of the last one is
   // dropped by opening the folder.
-  const config = given.redisUrl === 'embedded' ? { ...given, redisUrl: 'none' } : given;
+  // Nor are there readers to warm caches for.
+  const config = { ...given, warm: 'off', popularRows: 0, ...(given.redisUrl === 'embedded' ? { redisUrl: 'none' } : {}) } as const;
   const logger = createLogger({ level: config.logLevel, format: config.logFormat });
   const closing = new Closing();
   try {

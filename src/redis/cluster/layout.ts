@@ -28,7 +28,7 @@ export function layoutOfNode(node: {
       return clusterApplyEntry([table, head], values, { ...args, slots: textOfRanges(node.slots.ranges) });
     },
     open: (epoch, number, seen) => clusterOpenLog([table, head], textOfRanges(node.slots.ranges), epoch, number, seen),
-    opened: ([base, fence, , ...fields]) => ({ base: Number(base), fence: Number(fence), fields }),
+    opened: ([made, base, fence, , ...fields]) => ({ isAnew: made === '1', base: Number(base), fence: Number(fence), fields }),
     since: sinceOf,
     readWith: async (client, headKey, keys) => {
       const { script, args } = clusterRead(headKey, keys);

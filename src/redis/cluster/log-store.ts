@@ -8,7 +8,7 @@ import { Bus } from '../bus.ts';
 import { openConnection } from '../connection.ts';
 import type { RedisOptions } from '../link.ts';
 import { RedisLink } from '../link.ts';
-import { hearLogMessage, WAKE_MESSAGE } from '../log-message.ts';
+import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from '../log-message.ts';
 import { LogShard } from '../log-shard.ts';
 import type { RedisAddress } from '../server-address.ts';
 import { NodeBreakers } from './breakers.ts';
@@ -41,6 +41,8 @@ class ClusterLogStore implements LogStore {
   readonly #prefix: string;
   readonly #tags: LogTags;
   readonly #channel: string;
+  /** Tells our own messages from others'. */
+  readonly #origin: string;
   readonly #topology: ClusterTopology;
   readonly breaker = new NodeBreakers(() => [...this.#members.values()].map(({ shard }) => shard.link.breaker));
   /** By address and table: a node that took over is another part than the one before it. */
@@ -59,6 +61,7 @@ class ClusterLogStore implements LogStore {
     this.#prefix = options.keyPrefix ?? '';
     this.#tags = tags;
     this.#channel = `${this.#prefix}forebay:log`;
+    this.#origin = (options.chance ?? systemChance).uniqueId();
     this.#topology = new ClusterTopology({
       address,
       clock: options.clock ?? systemClock,
@@ -99,8 +102,7 @@ class ClusterLogStore implements LogStore {
   }
 
   wake(): void {
-    const { link } = this.#bus?.member.shard ?? {};
-    if (link?.state === 'up') void link.client.call('SPUBLISH', this.#channel, WAKE_MESSAGE).catch(() => {});
+    this.#publish(WAKE_MESSAGE);
   }
 
   state(): 'up' | 'down' {
@@ -170,8 +172,21 @@ class ClusterLogStore implements LogStore {
       channel: () => (this.#bus?.member.slots === slots ? this.#channel : ''),
       onElsewhere: refresh,
     });
-    const parts = { tags: this.#tags, position: () => this.#position(), listener: () => this.#listener };
+    const parts = {
+      tags: this.#tags,
+      position: () => this.#position(),
+      listener: () => this.#listener,
+      tellAnew: () => {
+        this.#publish(encodeAnewMessage(this.#origin));
+        this.#listener?.onAnew(true);
+      },
+    };
     return { shard: new LogShard(link, layout, parts), slots };
+  }
+
+  #publish(message: string): void {
+    const { link } = this.#bus?.member.shard ?? {};
+    if (link?.state === 'up') void link.client.call('SPUBLISH', this.#channel, message).catch(() => {});
   }
 
   /** The bus follows the slot of its channel from node to node. */
@@ -195,7 +210,7 @@ class ClusterLogStore implements LogStore {
       clock: link.clock,
       echoMs: link.boundMs / 4,
       deadAfterMs: link.boundMs * 2,
-      onMessage: (text) => hearLogMessage(text, this.#listener),
+      onMessage: (text) => hearLogMessage(text, this.#listener, this.#origin),
       onGap: () => this.#listener?.onGap(),
     });
     this.#bus = { member, bus };

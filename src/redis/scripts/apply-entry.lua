@@ -4,14 +4,16 @@
 -- were committed before this moment, so what is loaded from now on contains them.
 -- KEYS[1] log table   KEYS[2] its head   KEYS[3...] value and lease of each key
 -- ARGV[1] epoch   ARGV[2] number   ARGV[3] channel   ARGV[4] message   ARGV[5] '1' = everything   ARGV[6...] tag buckets
--- Returns {'applied' | 'ahead' | 'behind', fence}
+-- Returns {'applied' | 'anew' | 'ahead' | 'behind', fence}; 'anew': applied, and the table was made for it
 local number = tonumber(ARGV[2])
 local kind = redis.call('TYPE', KEYS[1]).ok
 local fence = false
 if kind == 'hash' and redis.call('HGET', KEYS[1], 'e') == ARGV[1] and redis.call('HEXISTS', KEYS[1], 'b') == 1 then
   fence = tonumber(string.match(redis.call('HGET', KEYS[1], 'f') or '', '^%d+$') or '')
 end
+local outcome = 'applied'
 if not fence then
+  outcome = 'anew'
   redis.call('UNLINK', KEYS[1])
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'b', ARGV[2])
 elseif fence >= number then
@@ -31,4 +33,4 @@ end
 redis.call('HSET', KEYS[1], 'f', ARGV[2])
 redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. redis.call('HGET', KEYS[1], 'b') .. ' ' .. ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[4])
-return { 'applied', ARGV[2] }
+return { outcome, ARGV[2] }

@@ -5,14 +5,16 @@
 -- KEYS[1] log table   KEYS[2] its head
 -- ARGV[1] epoch   ARGV[2] number   ARGV[3] channel, '' = tell nobody   ARGV[4] message   ARGV[5] '1' = everything   ARGV[6] slots of this node: '0-5460,7000-7000'
 -- ARGV[7] count of tag buckets, then those, then name and slot of each value
--- Returns {'applied' | 'ahead' | 'behind', fence, '1' if some slot was not here}
+-- Returns {'applied' | 'anew' | 'ahead' | 'behind', fence, '1' if some slot was not here}
 local number = tonumber(ARGV[2])
 local kind = redis.call('TYPE', KEYS[1]).ok
 local fence = false
 if kind == 'hash' and redis.call('HGET', KEYS[1], 'e') == ARGV[1] and redis.call('HEXISTS', KEYS[1], 'b') == 1 then
   fence = tonumber(string.match(redis.call('HGET', KEYS[1], 'f') or '', '^%d+$') or '')
 end
+local outcome = 'applied'
 if not fence then
+  outcome = 'anew'
   redis.call('UNLINK', KEYS[1])
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'b', ARGV[2])
 elseif fence >= number then
@@ -84,4 +86,4 @@ redis.call('SET', KEYS[2], ARGV[1] .. ' ' .. redis.call('HGET', KEYS[1], 'b') ..
 if ARGV[3] ~= '' then
   redis.pcall('SPUBLISH', ARGV[3], ARGV[4])
 end
-return { 'applied', ARGV[2], missing }
+return { outcome, ARGV[2], missing }

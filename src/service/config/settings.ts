@@ -116,6 +116,18 @@ export const settings = Object.freeze({
     oneOf(['always', 'never']),
     'always',
   ),
+  warm: setting(
+    'Cache',
+    'Whether caches are filled with what is popular, at the start and when Redis comes back empty: not at all, while serving, or before serving (for a minute at most).',
+    oneOf(['off', 'background', 'blocking']),
+    'background',
+  ),
+  popularRows: setting(
+    'Cache',
+    'Records of which the database remembers how popular they are: best half of those that Redis can hold. 0 counts none.',
+    integer(0, 10_000_000),
+    100_000,
+  ),
   auditPerSecond: setting('Cache', 'Cached records compared with the database, a second; 0 compares none.', integer(0, 1_000), 0),
   redisBudgetMs: setting('Cache', 'How long one read waits for Redis before it asks the database.', duration(1, 10_000), 50),
   maxConcurrentLoads: setting(

@@ -318,7 +318,7 @@ test('warmed entries do not expire together, and what is there is not loaded aga
   const warming = cache.warm(['k0', 'k1', 'k2', 'k3', 'gone']);
   await clock.settle();
   await last(calls).answer({ k1: { version: 1 }, k2: { version: 1 }, k3: { version: 1 } });
-  expect(await warming).toEqual({ present: 4, absent: 1, failed: 0 });
+  expect(await warming).toEqual({ present: 4, absent: 1, failed: 0, loaded: 3 });
   expect(last(calls).keys).toEqual(['k1', 'k2', 'k3', 'gone']);
   const left = await Promise.all(['k1', 'k2', 'k3'].map(async (key) => (await cache.inspect(key)).local));
   expect(new Set(left.map((tier) => ('ttlLeftMs' in tier ? Math.round(tier.ttlLeftMs) : 0))).size).toBe(3);

@@ -249,3 +249,72 @@ test('whatever happens in whatever order, limits hold, every key is answered onc
     { numRuns: 150 },
   );
 });
+
+describe('calls that a pacer holds back', () => {
+  /** As `setUp`, with a pacer that has each call held back until it was for so long. */
+  function paced(forMs: number) {
+    const world = setUp({ maxBatch: 3 });
+    const notes: { busyMs: number; warmShare: number }[] = [];
+    const pacer = {
+      holdMs: (heldMs: number) => Math.max(0, forMs - heldMs),
+      note: (busyMs: number, warmShare: number) => void notes.push({ busyMs, warmShare }),
+    };
+    const calls: string[][] = [];
+    const loadMany = async (keys: readonly string[]): Promise<Map<string, string>> => {
+      calls.push([...keys]);
+      await new Promise<void>((resolve) => void world.clock.schedule(4, resolve));
+      return new Map(keys.map((key) => [key, key]));
+    };
+    const loads = new Loads<string>(prepareSource({ loadMany }, 3), LIMITS, world.clock, pacer);
+    const ask = (key: string, warm = false): Promise<LoadResult> => loads.load(key, new AbortController().signal, warm);
+    return { clock: world.clock, calls, notes, ask };
+  }
+
+  test('take along what is asked for meanwhile', async () => {
+    const { clock, calls, ask } = paced(50);
+    void ask('a');
+    await clock.pass(30);
+    void ask('b');
+    await clock.pass(19);
+    expect(calls).toEqual([]);
+    await clock.pass(1);
+    expect(calls).toEqual([['a', 'b']]);
+    void ask('c');
+    await clock.pass(49);
+    expect(calls).toHaveLength(1);
+    await clock.pass(1);
+    expect(calls[1]).toEqual(['c']);
+  });
+
+  test('leave at once when they are full', async () => {
+    const { clock, calls, ask } = paced(50);
+    for (const key of ['a', 'b', 'c', 'd']) void ask(key);
+    await clock.settle();
+    expect(calls).toEqual([['a', 'b', 'c']]);
+    await clock.pass(50);
+    expect(calls).toEqual([['a', 'b', 'c'], ['d']]);
+  });
+
+  test('are told of once each, with how long they took and how much of it was for warming', async () => {
+    const { clock, notes, ask } = paced(0);
+    const asked = [ask('a'), ask('b', true)];
+    await clock.pass(10);
+    await Promise.all(asked);
+    expect(notes).toEqual([{ busyMs: 4, warmShare: 0.5 }]);
+  });
+
+  test('keys that warming asks for wait a little for each other, and not when others leave', async () => {
+    const { clock, calls, ask } = paced(0);
+    void ask('a', true);
+    await clock.pass(3);
+    void ask('b', true);
+    await clock.pass(1);
+    expect(calls).toEqual([]);
+    await clock.pass(1);
+    expect(calls).toEqual([['a', 'b']]);
+    void ask('c', true);
+    void ask('d');
+    await clock.settle();
+    expect(calls[1]).toEqual(['c', 'd']);
+  });
+});

@@ -19,7 +19,7 @@ function open() {
     const tags = new LogTags();
     tags.begin(EPOCH, number);
     const process = { number, ...createMemoryLogStore(server, { clock }, tags) };
-    const listener = { onEntry: () => {}, onGap: () => {}, onBehind: () => {}, onWake: () => {}, onUp: () => {} };
+    const listener = { onEntry: () => {}, onGap: () => {}, onBehind: () => {}, onWake: () => {}, onAnew: () => {}, onUp: () => {} };
     process.store.listen(listener, () => ({ epoch: EPOCH, number: process.number }));
     return process;
   };

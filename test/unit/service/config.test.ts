@@ -51,6 +51,8 @@ const WRONG: Readonly<Record<string, unknown>> = {
   maxStalenessMs: '99ms',
   staleIfErrorMs: '25h',
   relay: 'sometimes',
+  warm: 'lukewarm',
+  popularRows: '-1',
   auditPerSecond: '1001',
   redisBudgetMs: '11s',
   maxConcurrentLoads: '1.5',
@@ -385,5 +387,14 @@ describe('toForebayOptions', () => {
       databaseOverloadMs: 8000,
       clearMs: 6000,
     });
+  });
+
+  it('passes on whether to warm, and how much is remembered for it', () => {
+    const warmth = (env: Record<string, string>): object => {
+      const { warm, popularRows } = toForebayOptions(loadConfig({ env, cwd: dir }), { logger: silentLogger });
+      return { warm, popularRows };
+    };
+    expect(warmth({})).toEqual({ warm: 'background', popularRows: 100_000 });
+    expect(warmth({ FOREBAY_WARM: 'blocking', FOREBAY_POPULAR_ROWS: '0' })).toEqual({ warm: 'blocking', popularRows: 0 });
   });
 });

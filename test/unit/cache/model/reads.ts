@@ -92,7 +92,6 @@ export class Reads {
   }
 
   warm(instance: Instance, key: string): void {
-    instance.lookups += 1;
     instance.warmed += 1;
     this.#follow(
       instance.cache.warm([key]).then(() => {}),

@@ -1,0 +1,30 @@
+import type { PopularStore, WarmKey } from '../cache/popular-store.ts';
+import type { Queryable } from './database.ts';
+
+/** After how long a read counts half: as long as in the read rate that TTLs follow, so that both speak of the same popularity. The same for all instances: the heats of two half-lives cannot be compared. */
+const HALF_LIFE_S = 6 * 3600;
+/** Rows removed by one call, so that whoever counts meanwhile is not kept waiting. Finding them takes longest: 0.2 to 0.3 s among 110,000 rows, on a busy machine with two cores. */
+const TRIM_PIECE = 2000;
+
+const ADD = 'select forebay.add_popular($1, $2::text[], $3::int[], $4) as added';
+const TOP = 'select cache, id as key from forebay.popular where cache = any($1::text[]) order by heat desc, cache, id limit $2';
+const TRIM = 'select kept, removed from forebay.trim_popular($1, $2)';
+
+/** The popular keys in a database that was migrated. */
+export function createPopularStore(database: Queryable): PopularStore {
+  return {
+    add: async (cache, keys, call) => {
+      const rows = await database.query<{ added: number }>(
+        ADD,
+        [cache, keys.map(({ key }) => key), keys.map(({ reads }) => reads), HALF_LIFE_S],
+        call,
+      );
+      return rows[0]?.added ?? 0;
+    },
+    top: (caches, most, call) => database.query<WarmKey>(TOP, [caches, most], call),
+    trim: async (most, call) => {
+      const [row] = await database.query<{ kept: number; removed: number }>(TRIM, [most, TRIM_PIECE], call);
+      return row ?? { kept: 0, removed: 0 };
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Database } from '../../src/postgres/index.ts';
+import { migrate, openDatabase } from '../../src/postgres/index.ts';
+import { createPopularStore } from '../../src/postgres/popular-store.ts';
+import type { TestPostgres } from '../support/postgres.ts';
+import { startPostgres } from '../support/postgres.ts';
+import { describePopularStore } from './popular-store.suite.ts';
+
+const ends: (() => Promise<void>)[] = [];
+let server: TestPostgres;
+
+async function migrated(url: string): Promise<Database> {
+  const database = await openDatabase(url);
+  ends.push(() => database.close());
+  await migrate(database);
+  return database;
+}
+
+beforeAll(async () => {
+  server = await startPostgres();
+});
+
+afterAll(async () => {
+  await Promise.all(ends.map((end) => end()));
+  await server.stop();
+});
+
+describePopularStore('the popular keys in PGlite', () => migrated('pglite:memory'));
+describePopularStore('the popular keys in Postgres', async () => migrated(await server.createDatabase('popular')));
+
+describe('the popular keys of many instances at once', () => {
+  it('counts of the same keys in any order never wait for each other in a circle, and none is lost', async () => {
+    const database = await migrated(await server.createDatabase('many'));
+    const store = createPopularStore(database);
+    const keys = Array.from({ length: 500 }, (_, i) => ({ key: `k${i}`, reads: 2 }));
+    const rounds = 8;
+    await Promise.all(Array.from({ length: rounds }, (_, i) => store.add('a', i % 2 === 0 ? keys : keys.toReversed())));
+    const [sum] = await database.query<{ least: number; most: number }>(
+      'select min(power(2, heat - extract(epoch from now()) / 21600)) as least, max(power(2, heat - extract(epoch from now()) / 21600)) as most from forebay.popular',
+    );
+    expect(sum?.least).toBeCloseTo(2 * rounds, 1);
+    expect(sum?.most).toBeCloseTo(2 * rounds, 1);
+  });
+
+  it('two that trim at once remove no more than is too many', async () => {
+    const database = await migrated(await server.createDatabase('trimmed'));
+    const store = createPopularStore(database);
+    await store.add(
+      'a',
+      Array.from({ length: 1000 }, (_, i) => ({ key: `k${i}`, reads: 2 + i })),
+    );
+    await Promise.all(Array.from({ length: 8 }, () => store.trim(900)));
+    expect(await store.top(['a'], 2000)).toHaveLength(900);
+  });
+});
