@@ -1,4 +1,5 @@
 import type { BreakerChange, BreakerControl } from './cache/breaker-types.ts';
+import type { HealthFinding, HealthReport } from './cache/health-types.ts';
 import type { Follower, FollowerOptions } from './cache/follower-types.ts';
 import { createFollower } from './cache/follower.ts';
 import type { LogStore } from './cache/log-store.ts';
@@ -22,6 +23,8 @@ export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'm
   readonly breaker?: Partial<BreakerOptions>;
   /** Told of each change of the breaker of Redis, once. @defaultValue does nothing */
   readonly onBreakerChange?: (change: BreakerChange) => void;
+  /** Told once of each setting or state of a server of Redis that endangers a promise. @defaultValue does nothing */
+  readonly onFinding?: (finding: HealthFinding) => void;
   /** @defaultValue says nothing */
   readonly logger?: Logger;
 }
@@ -29,6 +32,8 @@ export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'm
 export interface FollowingTier extends Follower {
   /** What keeps calls from a Redis that fails; `null` without one. */
   readonly breaker: BreakerControl | null;
+  /** How the servers of Redis are; `null` without. */
+  readonly health: HealthReport | null;
 }
 
 /**
@@ -36,7 +41,7 @@ export interface FollowingTier extends Follower {
  * Give the caches on it the same `maxStalenessMs`. Opens in the background; close it with `close`, after the caches.
  */
 export function createFollowingTier(options: FollowingTierOptions): FollowingTier {
-  const { database, redis, keyPrefix = '', logger = silentLogger, breaker, onBreakerChange, ...rest } = options;
+  const { database, redis, keyPrefix = '', logger = silentLogger, breaker, onBreakerChange, onFinding, ...rest } = options;
   const { maxStalenessMs = 1000 } = rest;
   const onStateChange = (state: 'up' | 'down', reason: string): void => tellRedisState(logger, state, reason);
   const redisOptions = {
@@ -47,12 +52,19 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
       tellBreakerChange(logger, change);
       onBreakerChange?.(change);
     },
+    onNodeChange: (node: string, state: 'up' | 'down', reason: string) => tellNodeState(logger, node, state, reason),
+    onFinding: (finding: HealthFinding) => {
+      const { code, node, text } = finding;
+      logger.warn({ code, node }, `the Redis server ${node}: ${text}`);
+      onFinding?.(finding);
+    },
     ...(breaker === undefined ? {} : { breaker }),
   };
-  const opened: { breaker: BreakerControl | null } = { breaker: null };
+  const opened: { breaker: BreakerControl | null; health: HealthReport | null } = { breaker: null, health: null };
   const open = (url: string | RedisServer, tags: LogTags): LogStore => {
     const store = createRedisLogStore({ url, ...redisOptions }, tags);
     opened.breaker = store.breaker;
+    opened.health = store.health;
     return store;
   };
   const follower = createFollower({
@@ -66,6 +78,15 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
 function tellRedisState(logger: Logger, state: 'up' | 'down', reason: string): void {
   if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
   else logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
+}
+
+function tellNodeState(logger: Logger, node: string, state: 'up' | 'down', reason: string): void {
+  if (state === 'up') logger.info({ node }, 'a node of the Cluster is connected');
+  else
+    logger.warn(
+      { node, reason },
+      'a node of the Cluster is away: reads of its keys go to the database until it is back, or another has its slots',
+    );
 }
 
 /** One line for each change of state, however many calls fail. The probes of a breaker that stays open are of no news. */

@@ -3,6 +3,7 @@ import type { AlertOptions } from './alerts/options.ts';
 import { prepareAlerting } from './alerting.ts';
 import { Auditor } from './cache/auditor.ts';
 import type { BreakerChange, BreakerControl, BreakerState } from './cache/breaker-types.ts';
+import type { HealthFinding, HealthReport } from './cache/health-types.ts';
 import type { FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
 import { fixedTtl } from './cache/ttl.ts';
@@ -52,6 +53,8 @@ export interface Forebay extends AsyncDisposable {
   readonly tier: RemoteTier;
   /** Keeps calls from a Redis that fails, and lets an operator do so: `isolate`, `restore`. `null` without Redis. */
   readonly redis: BreakerControl | null;
+  /** What the servers of Redis say of themselves, and what of it endangers a promise; `null` without Redis. */
+  readonly health: HealthReport | null;
   /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
   /** The alerts that fire now. */
@@ -79,6 +82,8 @@ export interface ForebayOptions {
   readonly breaker?: Partial<BreakerOptions>;
   /** Told of each change of the breaker of Redis, once. @defaultValue does nothing */
   readonly onBreakerChange?: (change: BreakerChange) => void;
+  /** Told once of each setting or state of a server of Redis that endangers a promise. @defaultValue does nothing */
+  readonly onFinding?: (finding: HealthFinding) => void;
   /** Queries of each cache under way at once. @defaultValue 16 */
   readonly maxConcurrentLoads?: number;
   /** Connections to Postgres, when `database` is a URL. @defaultValue 10 */
@@ -141,6 +146,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     caches: [caches.info, caches.meta],
     follower,
     breaker: follower.breaker,
+    health: follower.health,
     auditor,
     warmth: warmth.sources,
     pool: () => database.stats(),
@@ -158,6 +164,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     files: createFiles(store, caches, (call) => warmth.run(call)),
     tier: follower,
     redis: follower.breaker,
+    health: follower.health,
     readiness: () => readiness(store, follower, maxStalenessMs),
     alerts: () => alerting.alerts.firing(),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
@@ -208,7 +215,7 @@ function openAuditor(
   });
 }
 
-function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep, breaker, onBreakerChange }: ForebayOptions) {
+function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions) {
   return {
     redis,
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
@@ -216,6 +223,7 @@ function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep, brea
     ...(logger === undefined ? {} : { logger }),
     ...(breaker === undefined ? {} : { breaker }),
     ...(onBreakerChange === undefined ? {} : { onBreakerChange }),
+    ...(onFinding === undefined ? {} : { onFinding }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   };
 }

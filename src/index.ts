@@ -14,6 +14,7 @@ export type { WarmMode } from './warm-start.ts';
 export type { FileTransaction, TransactionOptions, TransactionReads, TransactionResult } from './files/transactions.ts';
 export type { RedisServer } from './redis/server-address.ts';
 export type { BreakerChange, BreakerControl, BreakerCounts, BreakerState } from './cache/breaker-types.ts';
+export type { FindingCode, HealthFinding, HealthReport, NodeHealth } from './cache/health-types.ts';
 export type { BreakerOptions } from './redis/breaker-options.ts';
 export * from './cache/index.ts';
 export type { ErrorCode } from './core/errors.ts';

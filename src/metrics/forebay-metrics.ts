@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Auditor } from '../cache/auditor.ts';
 import type { BreakerControl } from '../cache/breaker-types.ts';
+import type { HealthReport } from '../cache/health-types.ts';
 import type { Follower } from '../cache/follower-types.ts';
 import type { Counted } from './cache-metrics.ts';
 import type { AlertCounts } from './alert-metrics.ts';
@@ -10,6 +11,7 @@ import { gaugeAtScrape, one } from './at-scrape.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
 import { registerBreakerMetrics } from './breaker-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
+import { registerRedisMetrics } from './redis-metrics.ts';
 import type { WarmthSources } from './warm-metrics.ts';
 import { registerWarmMetrics } from './warm-metrics.ts';
 
@@ -18,6 +20,8 @@ export interface MetricsSources {
   readonly follower: Follower;
   /** Of Redis; `null` without one. */
   readonly breaker: BreakerControl | null;
+  /** Of the servers of Redis; `null` without. */
+  readonly health: HealthReport | null;
   /** `null` when none was asked for. */
   readonly auditor: Auditor | null;
   readonly alerting: AlertCounts;
@@ -35,6 +39,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
   if (sources.breaker !== null) registerBreakerMetrics(registry, sources.breaker);
+  if (sources.health !== null) registerRedisMetrics(registry, sources.health);
   registerWarmMetrics(registry, sources.warmth);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   registerAlertMetrics(registry, sources.alerting);

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { BreakerChange } from '../cache/breaker-types.ts';
+import type { HealthFinding } from '../cache/health-types.ts';
 import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
@@ -26,6 +27,10 @@ export interface RedisOptions {
   readonly breaker?: Partial<BreakerOptions>;
   /** Told of each change of the breaker. */
   readonly onBreakerChange?: (change: BreakerChange) => void;
+  /** Told of each change of a node of a Cluster between up and down. */
+  readonly onNodeChange?: (node: string, state: 'up' | 'down', reason: string) => void;
+  /** Told once of each setting or state of a server that endangers a promise. */
+  readonly onFinding?: (finding: HealthFinding) => void;
   readonly clock?: Clock;
   readonly chance?: Chance;
   /** Opens each of the two connections. @defaultValue `openConnection` */

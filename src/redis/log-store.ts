@@ -1,24 +1,29 @@
 import type { BreakerControl } from '../cache/breaker-types.ts';
+import type { HealthReport } from '../cache/health-types.ts';
 import type { LogTags } from '../cache/log-tags.ts';
 import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import { Bus } from './bus.ts';
 import { openClusterLogStore } from './cluster/log-store.ts';
 import type { Endpoint } from './connection.ts';
+import { RedisHealth } from './health.ts';
 import type { RedisOptions } from './link.ts';
 import { RedisLink } from './link.ts';
 import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from './log-message.ts';
 import type { LogLayout } from './log-shard.ts';
 import { LogShard } from './log-shard.ts';
 import { applyEntry, openLog } from './scripts.ts';
-import { parseRedisServer } from './server-address.ts';
+import { describeAddress, parseRedisServer } from './server-address.ts';
 
 /**
  * A store on Redis that follows a log of changes: on one server, on whichever the Sentinels say is the primary, or on all nodes of a Cluster. Opens in the background; close it with `close`.
  * `tags`: those of whoever follows the log here; stamps of before it followed come from the tables.
  * @throws {ForebayError} `CONFIG_INVALID` for an address that is none.
  */
-export function createRedisLogStore(options: RedisOptions, tags: LogTags): LogStore & { readonly breaker: BreakerControl } {
+export function createRedisLogStore(
+  options: RedisOptions,
+  tags: LogTags,
+): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport } {
   const address = parseRedisServer(options.url);
   return address.kind === 'cluster' ? openClusterLogStore(options, address, tags) : new RedisLogStore(options, address, tags);
 }
@@ -31,10 +36,17 @@ class RedisLogStore implements LogStore {
   readonly #bus: Bus;
   #listener: LogStoreListener | null = null;
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
+  readonly health: RedisHealth;
   readonly opened: Promise<void>;
 
   constructor(options: RedisOptions, endpoint: Endpoint, tags: LogTags) {
-    this.#link = new RedisLink(options, endpoint);
+    const name = describeAddress(endpoint);
+    this.#link = new RedisLink({ ...options, onReplyError: (error) => this.health.heard(name, error) }, endpoint);
+    this.health = new RedisHealth({
+      nodes: () => [{ name, link: this.#link, inCluster: false }],
+      clock: this.#link.clock,
+      onFinding: options.onFinding ?? (() => {}),
+    });
     const { clock, prefix, boundMs } = this.#link;
     this.#channel = `${prefix}forebay:log`;
     const listener = (): LogStoreListener | null => this.#listener;
@@ -102,6 +114,7 @@ class RedisLogStore implements LogStore {
   }
 
   close(): Promise<void> {
+    this.health.close();
     this.#bus.close();
     this.#link.close();
     return Promise.resolve();

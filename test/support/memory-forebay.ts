@@ -204,6 +204,7 @@ export function createMemoryForebay(): MemoryForebay {
   const forebay: MemoryForebay = {
     files,
     tier: noRemoteTier({ alone: true }),
+    health: null,
     redis: memoryBreaker(),
     answerWith: null,
     lastRead: {},

@@ -1,4 +1,5 @@
 import type { BreakerControl } from '../../cache/breaker-types.ts';
+import type { HealthReport } from '../../cache/health-types.ts';
 import type { LogTags } from '../../cache/log-tags.ts';
 import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../../cache/log-store.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../../cache/remote-tier.ts';
@@ -6,6 +7,7 @@ import { systemClock } from '../../core/clock.ts';
 import { systemChance } from '../../core/random.ts';
 import { Bus } from '../bus.ts';
 import { openConnection } from '../connection.ts';
+import { RedisHealth } from '../health.ts';
 import type { RedisOptions } from '../link.ts';
 import { RedisLink } from '../link.ts';
 import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from '../log-message.ts';
@@ -19,6 +21,8 @@ import type { ClusterNode } from './topology.ts';
 import { ClusterTopology } from './topology.ts';
 
 interface Member {
+  /** `HOST:PORT` */
+  readonly name: string;
   readonly shard: LogShard;
   readonly slots: NodeSlots;
 }
@@ -28,7 +32,7 @@ export function openClusterLogStore(
   options: RedisOptions,
   address: Extract<RedisAddress, { kind: 'cluster' }>,
   tags: LogTags,
-): LogStore & { readonly breaker: BreakerControl } {
+): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport } {
   return new ClusterLogStore(options, address, tags);
 }
 
@@ -54,6 +58,7 @@ class ClusterLogStore implements LogStore {
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
   #told: 'up' | 'down' | null = null;
   #closed = false;
+  readonly health: RedisHealth;
   readonly opened: Promise<void>;
 
   constructor(options: RedisOptions, address: Extract<RedisAddress, { kind: 'cluster' }>, tags: LogTags) {
@@ -68,6 +73,11 @@ class ClusterLogStore implements LogStore {
       chance: options.chance ?? systemChance,
       connect: options.connect ?? openConnection,
       onChange: (nodes) => this.#arrange(nodes),
+    });
+    this.health = new RedisHealth({
+      nodes: () => [...this.#members.values()].map(({ name, shard }) => ({ name, link: shard.link, inCluster: true })),
+      clock: options.clock ?? systemClock,
+      onFinding: options.onFinding ?? (() => {}),
     });
     this.opened = this.#open();
   }
@@ -112,6 +122,7 @@ class ClusterLogStore implements LogStore {
   close(): Promise<void> {
     this.#closed = true;
     this.#topology.close();
+    this.health.close();
     this.#bus?.bus.close();
     for (const { shard } of this.#members.values()) shard.link.close();
     return Promise.resolve();
@@ -148,15 +159,19 @@ class ClusterLogStore implements LogStore {
   }
 
   #openMember(node: ClusterNode, tag: string): Member {
+    const name = `${node.host}:${node.port}`;
     const refresh = (): void => this.#topology.refresh();
     const link = new RedisLink(
       {
         ...this.#options,
         // A slot that is elsewhere by now, or a node that knows of no others.
-        onReplyError: ({ message }) => {
+        onReplyError: (error) => {
+          const { message } = error;
+          this.health.heard(name, error);
           if (/^(MOVED|ASK|CLUSTERDOWN|TRYAGAIN|READONLY)\b/.test(message)) refresh();
         },
-        onStateChange: (state) => {
+        onStateChange: (state, reason) => {
+          this.#options.onNodeChange?.(name, state, reason);
           if (state === 'down') refresh();
           this.#tell();
         },
@@ -181,7 +196,7 @@ class ClusterLogStore implements LogStore {
         this.#listener?.onAnew(true);
       },
     };
-    return { shard: new LogShard(link, layout, parts), slots };
+    return { name, shard: new LogShard(link, layout, parts), slots };
   }
 
   #publish(message: string): void {

@@ -23,7 +23,14 @@ async function openStore(breaker: Partial<BreakerOptions> = {}) {
   const world = createMemoryLogStore(server, { clock, breaker, chance: { random: () => 0, uniqueId: () => '0' } }, tags);
   const told: string[] = [];
   const tell = (what: string) => () => void told.push(what);
-  const listener = { onEntry: tell('entry'), onGap: tell('gap'), onBehind: tell('behind'), onWake: tell('wake'), onAnew: tell('anew'), onUp: tell('up') };
+  const listener = {
+    onEntry: tell('entry'),
+    onGap: tell('gap'),
+    onBehind: tell('behind'),
+    onWake: tell('wake'),
+    onAnew: tell('anew'),
+    onUp: tell('up'),
+  };
   world.store.listen(listener, () => ({ epoch: EPOCH, number: 0 }));
   await flow(clock, world.commands, world.bus);
   told.length = 0;
