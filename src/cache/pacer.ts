@@ -10,13 +10,15 @@ export const PACING = Object.freeze({
   unknown: 100,
   /** A mean below this counts as this, in ms/s, so that an idle process warms too: the aim is then a hundredth of one connection. */
   least: 4,
+  /** As many calls a second as an idle process counts as making: what `maxHoldMs` lets through is twice the aim of that. */
+  leastCalls: 4,
   /** Calm time after which a mean counts as known, in ms. */
   knownAfterMs: 60_000,
   /** After how much calm time a load counts half in the mean, in ms. */
   meanHalfLifeMs: 300_000,
   /** Longest that a caller's load is held back so that others join its call, in ms: as long as a read waits for Redis by default. */
   maxHoldMs: 50,
-  /** Unused load that may be caught up on, in ms of time. */
+  /** Unused load that may be caught up on, in ms of time; one call at least. */
   burstMs: 100,
   /** How long the load has to be low again, and warming over, in ms. */
   calmAfterMs: 5_000,
@@ -96,7 +98,7 @@ class Allowance {
 /**
  * Keeps the load of the source under three times its calm mean while the shared tier is away or comes back empty.
  *
- * What is measured is the time that calls take, so a source that has become slow gets less to do by itself. Callers are never refused here: beyond the aim their calls are held back for up to 50 ms, in which the keys of
+ * What is measured is the time that calls take, so a source that has become slow gets less to do by itself, and how many calls there are. Callers are never refused here: beyond the aim their calls are held back for up to 50 ms, in which the keys of
  * others join them; a call for ten keys takes little longer than one for one, and so the same keys cost fewer calls. Warming gets what callers leave of the aim, and at least a share of its own. Decision 6 says
  * why it is not keys that are let back in steps.
  */
@@ -105,7 +107,10 @@ export class Pacer implements LoadPacer {
   readonly #isUp: () => boolean;
   readonly #calm = new FadingLoad(PACING.meanHalfLifeMs);
   readonly #recent = new FadingLoad(PACING.recentHalfLifeMs);
+  /** Calls instead of the time that they take: that time is longer while the machine is busy, so it may allow too many of them. */
+  readonly #calmCalls = new FadingLoad(PACING.meanHalfLifeMs);
   readonly #all = new Allowance();
+  readonly #calls = new Allowance();
   readonly #warm = new Allowance();
   #calmMs = 0;
   #at: number;
@@ -147,11 +152,16 @@ export class Pacer implements LoadPacer {
     return mean === null ? null : mean * PACING.aim;
   }
 
+  get #aimOfCalls(): number {
+    return Math.max(PACING.leastCalls, this.#calmCalls.perSecond) * PACING.aim;
+  }
+
   holdMs(heldMs: number): number {
     this.#advance();
     const { aim } = this;
     if (this.#lowSince === null || aim === null) return 0;
-    const waitMs = Math.min(this.#all.waitMs(aim), PACING.maxHoldMs - heldMs);
+    const overdrawnMs = Math.max(this.#all.waitMs(aim), this.#calls.waitMs(this.#aimOfCalls));
+    const waitMs = Math.min(overdrawnMs, PACING.maxHoldMs - heldMs);
     if (waitMs <= 0) return 0;
     if (heldMs === 0) this.counts.held += 1;
     return waitMs;
@@ -162,9 +172,11 @@ export class Pacer implements LoadPacer {
     this.#recent.add(busyMs);
     if (this.#lowSince === null) {
       this.#calm.add(busyMs);
+      this.#calmCalls.add(1);
       return;
     }
     this.#all.pay(busyMs);
+    this.#calls.pay(1);
     this.#warm.pay(busyMs * warmShare);
     if (warmShare > 0) this.#lowSince = now;
   }
@@ -191,6 +203,7 @@ export class Pacer implements LoadPacer {
     if (this.#lowSince === null) {
       this.counts.recoveries += 1;
       this.#all.clear();
+      this.#calls.clear();
       this.#warm.clear();
     }
     this.#lowSince = now;
@@ -204,12 +217,14 @@ export class Pacer implements LoadPacer {
     this.#recent.pass(passedMs);
     if (this.#lowSince === null) {
       this.#calm.pass(passedMs);
+      this.#calmCalls.pass(passedMs);
       this.#calmMs += passedMs;
       if (!this.#isUp()) this.#recover(now);
       return now;
     }
     const mean = this.calmMean;
     this.#all.grow(passedMs, mean === null ? PACING.unknown : mean * PACING.aim);
+    this.#calls.grow(passedMs, this.#aimOfCalls);
     this.#warm.grow(passedMs, mean === null ? PACING.unknown : mean * PACING.warmShare);
     const isHigh = mean !== null && this.#recent.perSecond > mean * PACING.lowAt;
     if (isHigh || !this.#isUp()) this.#lowSince = now;

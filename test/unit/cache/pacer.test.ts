@@ -92,18 +92,32 @@ describe('calls of callers', () => {
     expect(pacer.holdMs(0)).toBe(0);
     pacer.begin();
     expect(pacer.holdMs(0)).toBe(0);
-    pacer.note(1, 0);
+    pacer.note(2.25, 0);
     // 50 ms a second are aimed at: 1 ms is earned in 20.
-    expect(pacer.holdMs(0)).toBeCloseTo(20, 0);
-    clock.advance(10);
-    expect(pacer.holdMs(10)).toBeCloseTo(10, 0);
-    clock.advance(11);
-    expect(pacer.holdMs(21)).toBe(0);
+    const heldMs = pacer.holdMs(0);
+    expect(heldMs).toBeGreaterThan(42);
+    expect(heldMs).toBeLessThan(47);
+    clock.advance(25);
+    expect(pacer.holdMs(25)).toBe(heldMs - 25);
+    clock.advance(heldMs - 25);
+    expect(pacer.holdMs(heldMs)).toBe(0);
     pacer.note(500, 0);
     expect(pacer.holdMs(0)).toBe(PACING.maxHoldMs);
     expect(pacer.holdMs(30)).toBe(PACING.maxHoldMs - 30);
     expect(pacer.holdMs(PACING.maxHoldMs)).toBe(0);
     expect(pacer.counts.held).toBe(2);
+  });
+
+  test('are held back for their number too, however little time they take', () => {
+    const { pacer, clock } = open();
+    pacer.begin();
+    // Ten calls a second while it was calm.
+    for (let calls = 0; calls < 4; calls += 1) pacer.note(0, 0);
+    expect(pacer.holdMs(0)).toBe(PACING.maxHoldMs);
+    clock.advance(120);
+    expect(pacer.holdMs(0)).toBeGreaterThan(30);
+    clock.advance(41);
+    expect(pacer.holdMs(0)).toBe(0);
   });
 
   test('are not held back while no mean is known', () => {
