@@ -20,10 +20,12 @@ export const PACING = Object.freeze({
   maxHoldMs: 50,
   /** Unused load that may be caught up on, in ms of time; one call at least. */
   burstMs: 100,
-  /** How long the load has to be low again, and warming over, in ms. */
+  /** How long callers have to load few keys again, and warming be over, in ms. */
   calmAfterMs: 5_000,
-  /** What counts as low again, in calm means. */
+  /** What counts as few again, in calm means. */
   lowAt: 1.5,
+  /** After so long, in ms, what is loaded is taken for the new calm: callers may want other things now. */
+  maxRecoveryMs: 600_000,
   /** After how long a load counts half in what is the load at this moment, in ms. */
   recentHalfLifeMs: 1_000,
 });
@@ -32,8 +34,8 @@ export const PACING = Object.freeze({
 export interface LoadPacer {
   /** How long a call of the source should still be held back, so that more keys join it. `heldMs`: how long it was already. */
   holdMs(heldMs: number): number;
-  /** A call has ended, or is not waited for any more. `warmShare`: share of its keys that nobody asked for but warming. */
-  note(busyMs: number, warmShare: number): void;
+  /** A call has ended, or is not waited for any more. `warmKeys`: those of its keys that nobody asked for but warming. */
+  note(busyMs: number, keys: number, warmKeys: number): void;
 }
 
 /** Holds nothing back. */
@@ -109,6 +111,9 @@ export class Pacer implements LoadPacer {
   readonly #recent = new FadingLoad(PACING.recentHalfLifeMs);
   /** Calls instead of the time that they take: that time is longer while the machine is busy, so it may allow too many of them. */
   readonly #calmCalls = new FadingLoad(PACING.meanHalfLifeMs);
+  /** Keys that callers load tell whether it is over: that their calls are fewer or quicker may be the pacer's own doing. */
+  readonly #calmKeys = new FadingLoad(PACING.meanHalfLifeMs);
+  readonly #recentKeys = new FadingLoad(PACING.recentHalfLifeMs);
   readonly #all = new Allowance();
   readonly #calls = new Allowance();
   readonly #warm = new Allowance();
@@ -116,6 +121,8 @@ export class Pacer implements LoadPacer {
   #at: number;
   /** Since when the load has been low while recovering; `null` while calm. */
   #lowSince: number | null = null;
+  /** When the tier was last away, found empty or warmed. */
+  #begunAt = 0;
   /** Times that it began to recover, calls held back, and ms in which warming waited for its turn. */
   readonly counts = { recoveries: 0, held: 0, warmWaitMs: 0 };
 
@@ -167,18 +174,20 @@ export class Pacer implements LoadPacer {
     return waitMs;
   }
 
-  note(busyMs: number, warmShare: number): void {
+  note(busyMs: number, keys: number, warmKeys: number): void {
     const now = this.#advance();
     this.#recent.add(busyMs);
+    this.#recentKeys.add(keys - warmKeys);
     if (this.#lowSince === null) {
       this.#calm.add(busyMs);
       this.#calmCalls.add(1);
+      this.#calmKeys.add(keys);
       return;
     }
     this.#all.pay(busyMs);
     this.#calls.pay(1);
-    this.#warm.pay(busyMs * warmShare);
-    if (warmShare > 0) this.#lowSince = now;
+    this.#warm.pay((busyMs * warmKeys) / keys);
+    if (warmKeys > 0) this.#lowSince = now;
   }
 
   /** Resolves when the next batch of warming may be loaded. Rejects with the signal's reason. */
@@ -206,6 +215,7 @@ export class Pacer implements LoadPacer {
       this.#calls.clear();
       this.#warm.clear();
     }
+    this.#begunAt = now;
     this.#lowSince = now;
   }
 
@@ -215,9 +225,11 @@ export class Pacer implements LoadPacer {
     const passedMs = now - this.#at;
     this.#at = now;
     this.#recent.pass(passedMs);
+    this.#recentKeys.pass(passedMs);
     if (this.#lowSince === null) {
       this.#calm.pass(passedMs);
       this.#calmCalls.pass(passedMs);
+      this.#calmKeys.pass(passedMs);
       this.#calmMs += passedMs;
       if (!this.#isUp()) this.#recover(now);
       return now;
@@ -226,7 +238,9 @@ export class Pacer implements LoadPacer {
     this.#all.grow(passedMs, mean === null ? PACING.unknown : mean * PACING.aim);
     this.#calls.grow(passedMs, this.#aimOfCalls);
     this.#warm.grow(passedMs, mean === null ? PACING.unknown : mean * PACING.warmShare);
-    const isHigh = mean !== null && this.#recent.perSecond > mean * PACING.lowAt;
+    if (!this.#isUp()) this.#begunAt = now;
+    const mayBeHigh = mean !== null && now - this.#begunAt < PACING.maxRecoveryMs;
+    const isHigh = mayBeHigh && this.#recentKeys.perSecond > Math.max(PACING.leastCalls, this.#calmKeys.perSecond) * PACING.lowAt;
     if (isHigh || !this.#isUp()) this.#lowSince = now;
     else if (now - this.#lowSince >= PACING.calmAfterMs) this.#lowSince = null;
     return now;
