@@ -28,7 +28,8 @@ interface Load<K> {
 
 interface Batch {
   readonly startedAt: number;
-  readonly warmShare: number;
+  readonly keys: number;
+  readonly warmKeys: number;
   readonly controller: AbortController;
   /** Keys of the batch that somebody still waits for. */
   waiting: number;
@@ -144,8 +145,14 @@ export class Loads<K> {
   }
 
   async #run(loads: Load<K>[]): Promise<void> {
-    const warmShare = loads.reduce((sum, { warm }) => sum + (warm ? 1 : 0), 0) / loads.length;
-    const batch: Batch = { startedAt: this.#clock.now(), warmShare, controller: new AbortController(), waiting: loads.length };
+    const warmKeys = loads.reduce((sum, { warm }) => sum + (warm ? 1 : 0), 0);
+    const batch: Batch = {
+      startedAt: this.#clock.now(),
+      keys: loads.length,
+      warmKeys,
+      controller: new AbortController(),
+      waiting: loads.length,
+    };
     for (const load of loads) load.batch = batch;
     this.#running += 1;
     this.counts.calls += 1;
@@ -176,9 +183,9 @@ export class Loads<K> {
     }
   }
 
-  #freePlace({ startedAt, warmShare }: Batch): void {
+  #freePlace({ startedAt, keys, warmKeys }: Batch): void {
     this.#running -= 1;
-    this.#pacer.note(this.#clock.now() - startedAt, warmShare);
+    this.#pacer.note(this.#clock.now() - startedAt, keys, warmKeys);
     this.#pumpAtEndOfTurn();
   }
 

@@ -10,18 +10,22 @@ export const PACING = Object.freeze({
   unknown: 100,
   /** A mean below this counts as this, in ms/s, so that an idle process warms too: the aim is then a hundredth of one connection. */
   least: 4,
+  /** As many calls a second as an idle process counts as making: what `maxHoldMs` lets through is twice the aim of that. */
+  leastCalls: 4,
   /** Calm time after which a mean counts as known, in ms. */
   knownAfterMs: 60_000,
   /** After how much calm time a load counts half in the mean, in ms. */
   meanHalfLifeMs: 300_000,
   /** Longest that a caller's load is held back so that others join its call, in ms: as long as a read waits for Redis by default. */
   maxHoldMs: 50,
-  /** Unused load that may be caught up on, in ms of time. */
+  /** Unused load that may be caught up on, in ms of time; one call at least. */
   burstMs: 100,
-  /** How long the load has to be low again, and warming over, in ms. */
+  /** How long callers have to load few keys again, and warming be over, in ms. */
   calmAfterMs: 5_000,
-  /** What counts as low again, in calm means. */
+  /** What counts as few again, in calm means. */
   lowAt: 1.5,
+  /** After so long, in ms, what is loaded is taken for the new calm: callers may want other things now. */
+  maxRecoveryMs: 600_000,
   /** After how long a load counts half in what is the load at this moment, in ms. */
   recentHalfLifeMs: 1_000,
 });
@@ -30,8 +34,8 @@ export const PACING = Object.freeze({
 export interface LoadPacer {
   /** How long a call of the source should still be held back, so that more keys join it. `heldMs`: how long it was already. */
   holdMs(heldMs: number): number;
-  /** A call has ended, or is not waited for any more. `warmShare`: share of its keys that nobody asked for but warming. */
-  note(busyMs: number, warmShare: number): void;
+  /** A call has ended, or is not waited for any more. `warmKeys`: those of its keys that nobody asked for but warming. */
+  note(busyMs: number, keys: number, warmKeys: number): void;
 }
 
 /** Holds nothing back. */
@@ -96,7 +100,7 @@ class Allowance {
 /**
  * Keeps the load of the source under three times its calm mean while the shared tier is away or comes back empty.
  *
- * What is measured is the time that calls take, so a source that has become slow gets less to do by itself. Callers are never refused here: beyond the aim their calls are held back for up to 50 ms, in which the keys of
+ * What is measured is the time that calls take, so a source that has become slow gets less to do by itself, and how many calls there are. Callers are never refused here: beyond the aim their calls are held back for up to 50 ms, in which the keys of
  * others join them; a call for ten keys takes little longer than one for one, and so the same keys cost fewer calls. Warming gets what callers leave of the aim, and at least a share of its own. Decision 6 says
  * why it is not keys that are let back in steps.
  */
@@ -105,12 +109,20 @@ export class Pacer implements LoadPacer {
   readonly #isUp: () => boolean;
   readonly #calm = new FadingLoad(PACING.meanHalfLifeMs);
   readonly #recent = new FadingLoad(PACING.recentHalfLifeMs);
+  /** Calls instead of the time that they take: that time is longer while the machine is busy, so it may allow too many of them. */
+  readonly #calmCalls = new FadingLoad(PACING.meanHalfLifeMs);
+  /** Keys that callers load tell whether it is over: that their calls are fewer or quicker may be the pacer's own doing. */
+  readonly #calmKeys = new FadingLoad(PACING.meanHalfLifeMs);
+  readonly #recentKeys = new FadingLoad(PACING.recentHalfLifeMs);
   readonly #all = new Allowance();
+  readonly #calls = new Allowance();
   readonly #warm = new Allowance();
   #calmMs = 0;
   #at: number;
   /** Since when the load has been low while recovering; `null` while calm. */
   #lowSince: number | null = null;
+  /** When the tier was last away, found empty or warmed. */
+  #begunAt = 0;
   /** Times that it began to recover, calls held back, and ms in which warming waited for its turn. */
   readonly counts = { recoveries: 0, held: 0, warmWaitMs: 0 };
 
@@ -147,26 +159,35 @@ export class Pacer implements LoadPacer {
     return mean === null ? null : mean * PACING.aim;
   }
 
+  get #aimOfCalls(): number {
+    return Math.max(PACING.leastCalls, this.#calmCalls.perSecond) * PACING.aim;
+  }
+
   holdMs(heldMs: number): number {
     this.#advance();
     const { aim } = this;
     if (this.#lowSince === null || aim === null) return 0;
-    const waitMs = Math.min(this.#all.waitMs(aim), PACING.maxHoldMs - heldMs);
+    const overdrawnMs = Math.max(this.#all.waitMs(aim), this.#calls.waitMs(this.#aimOfCalls));
+    const waitMs = Math.min(overdrawnMs, PACING.maxHoldMs - heldMs);
     if (waitMs <= 0) return 0;
     if (heldMs === 0) this.counts.held += 1;
     return waitMs;
   }
 
-  note(busyMs: number, warmShare: number): void {
+  note(busyMs: number, keys: number, warmKeys: number): void {
     const now = this.#advance();
     this.#recent.add(busyMs);
+    this.#recentKeys.add(keys - warmKeys);
     if (this.#lowSince === null) {
       this.#calm.add(busyMs);
+      this.#calmCalls.add(1);
+      this.#calmKeys.add(keys);
       return;
     }
     this.#all.pay(busyMs);
-    this.#warm.pay(busyMs * warmShare);
-    if (warmShare > 0) this.#lowSince = now;
+    this.#calls.pay(1);
+    this.#warm.pay((busyMs * warmKeys) / keys);
+    if (warmKeys > 0) this.#lowSince = now;
   }
 
   /** Resolves when the next batch of warming may be loaded. Rejects with the signal's reason. */
@@ -191,8 +212,10 @@ export class Pacer implements LoadPacer {
     if (this.#lowSince === null) {
       this.counts.recoveries += 1;
       this.#all.clear();
+      this.#calls.clear();
       this.#warm.clear();
     }
+    this.#begunAt = now;
     this.#lowSince = now;
   }
 
@@ -202,16 +225,22 @@ export class Pacer implements LoadPacer {
     const passedMs = now - this.#at;
     this.#at = now;
     this.#recent.pass(passedMs);
+    this.#recentKeys.pass(passedMs);
     if (this.#lowSince === null) {
       this.#calm.pass(passedMs);
+      this.#calmCalls.pass(passedMs);
+      this.#calmKeys.pass(passedMs);
       this.#calmMs += passedMs;
       if (!this.#isUp()) this.#recover(now);
       return now;
     }
     const mean = this.calmMean;
     this.#all.grow(passedMs, mean === null ? PACING.unknown : mean * PACING.aim);
+    this.#calls.grow(passedMs, this.#aimOfCalls);
     this.#warm.grow(passedMs, mean === null ? PACING.unknown : mean * PACING.warmShare);
-    const isHigh = mean !== null && this.#recent.perSecond > mean * PACING.lowAt;
+    if (!this.#isUp()) this.#begunAt = now;
+    const mayBeHigh = mean !== null && now - this.#begunAt < PACING.maxRecoveryMs;
+    const isHigh = mayBeHigh && this.#recentKeys.perSecond > Math.max(PACING.leastCalls, this.#calmKeys.perSecond) * PACING.lowAt;
     if (isHigh || !this.#isUp()) this.#lowSince = now;
     else if (now - this.#lowSince >= PACING.calmAfterMs) this.#lowSince = null;
     return now;

@@ -254,10 +254,10 @@ describe('calls that a pacer holds back', () => {
   /** As `setUp`, with a pacer that has each call held back until it was for so long. */
   function paced(forMs: number) {
     const world = setUp({ maxBatch: 3 });
-    const notes: { busyMs: number; warmShare: number }[] = [];
+    const notes: { busyMs: number; keys: number; warmKeys: number }[] = [];
     const pacer = {
       holdMs: (heldMs: number) => Math.max(0, forMs - heldMs),
-      note: (busyMs: number, warmShare: number) => void notes.push({ busyMs, warmShare }),
+      note: (busyMs: number, keys: number, warmKeys: number) => void notes.push({ busyMs, keys, warmKeys }),
     };
     const calls: string[][] = [];
     const loadMany = async (keys: readonly string[]): Promise<Map<string, string>> => {
@@ -300,7 +300,7 @@ describe('calls that a pacer holds back', () => {
     const asked = [ask('a'), ask('b', true)];
     await clock.pass(10);
     await Promise.all(asked);
-    expect(notes).toEqual([{ busyMs: 4, warmShare: 0.5 }]);
+    expect(notes).toEqual([{ busyMs: 4, keys: 2, warmKeys: 1 }]);
   });
 
   test('keys that warming asks for wait a little for each other, and not when others leave', async () => {

@@ -7,10 +7,10 @@ function open({ calmLoad = 20, calmMs = 2 * PACING.knownAfterMs }: { calmLoad?: 
   const clock = new FakeClock();
   const world = { up: true };
   const pacer = new Pacer({ clock, isUp: () => world.up });
-  const load = (perSecond: number, ms: number): void => {
+  const load = (perSecond: number, ms: number, keys = 1): void => {
     for (let at = 0; at < ms; at += 100) {
       clock.advance(100);
-      pacer.note(perSecond / 10, 0);
+      pacer.note(perSecond / 10, keys, 0);
     }
   };
   load(calmLoad, calmMs);
@@ -28,9 +28,9 @@ describe('the calm mean', () => {
   test('learns nothing of the time in which it recovers or Redis is away', () => {
     const { pacer, load, world } = open();
     pacer.begin();
-    load(400, 20_000);
+    load(400, 20_000, 5);
     world.up = false;
-    load(800, 20_000);
+    load(800, 20_000, 5);
     expect(pacer.calmMean).toBeCloseTo(20, 0);
   });
 
@@ -57,13 +57,14 @@ describe('a recovery', () => {
     expect([other.recovering, other.counts.recoveries]).toEqual([true, 1]);
   });
 
-  test('ends once the load has been low for a while, and not while Redis is away', () => {
+  test('ends once few keys have been loaded for a while, and not while Redis is away', () => {
     const { pacer, clock, load, world } = open();
     world.up = false;
     load(20, 60_000);
     expect(pacer.recovering).toBe(true);
     world.up = true;
-    load(100, 10_000);
+    // However quick their calls are.
+    load(5, 10_000, 3);
     expect(pacer.recovering).toBe(true);
     load(20, PACING.calmAfterMs - 2000);
     expect(pacer.recovering).toBe(true);
@@ -74,12 +75,22 @@ describe('a recovery', () => {
     expect(pacer.recovering).toBe(false);
   });
 
+  test('ends after ten minutes though more is loaded than before: that is then the calm', () => {
+    const { pacer, load } = open();
+    pacer.begin();
+    load(100, PACING.maxRecoveryMs, 5);
+    expect([pacer.recovering, Math.round(pacer.calmMean ?? 0)]).toEqual([true, 20]);
+    load(100, PACING.calmAfterMs + PACING.meanHalfLifeMs, 5);
+    expect(pacer.recovering).toBe(false);
+    expect(pacer.calmMean).toBeGreaterThan(50);
+  });
+
   test('goes on while something is warmed', () => {
     const { pacer, clock } = open();
     pacer.begin();
     for (let i = 0; i < 10; i += 1) {
       clock.advance(PACING.calmAfterMs - 1);
-      pacer.note(1, 1);
+      pacer.note(1, 1, 1);
     }
     expect(pacer.recovering).toBe(true);
   });
@@ -88,28 +99,42 @@ describe('a recovery', () => {
 describe('calls of callers', () => {
   test('are held back only while recovering, only beyond the aim, and never for longer than 50 ms', () => {
     const { pacer, clock } = open();
-    pacer.note(100, 0);
+    pacer.note(100, 1, 0);
     expect(pacer.holdMs(0)).toBe(0);
     pacer.begin();
     expect(pacer.holdMs(0)).toBe(0);
-    pacer.note(1, 0);
+    pacer.note(2.25, 1, 0);
     // 50 ms a second are aimed at: 1 ms is earned in 20.
-    expect(pacer.holdMs(0)).toBeCloseTo(20, 0);
-    clock.advance(10);
-    expect(pacer.holdMs(10)).toBeCloseTo(10, 0);
-    clock.advance(11);
-    expect(pacer.holdMs(21)).toBe(0);
-    pacer.note(500, 0);
+    const heldMs = pacer.holdMs(0);
+    expect(heldMs).toBeGreaterThan(42);
+    expect(heldMs).toBeLessThan(47);
+    clock.advance(25);
+    expect(pacer.holdMs(25)).toBe(heldMs - 25);
+    clock.advance(heldMs - 25);
+    expect(pacer.holdMs(heldMs)).toBe(0);
+    pacer.note(500, 1, 0);
     expect(pacer.holdMs(0)).toBe(PACING.maxHoldMs);
     expect(pacer.holdMs(30)).toBe(PACING.maxHoldMs - 30);
     expect(pacer.holdMs(PACING.maxHoldMs)).toBe(0);
     expect(pacer.counts.held).toBe(2);
   });
 
+  test('are held back for their number too, however little time they take', () => {
+    const { pacer, clock } = open();
+    pacer.begin();
+    // Ten calls a second while it was calm.
+    for (let calls = 0; calls < 4; calls += 1) pacer.note(0, 1, 0);
+    expect(pacer.holdMs(0)).toBe(PACING.maxHoldMs);
+    clock.advance(120);
+    expect(pacer.holdMs(0)).toBeGreaterThan(30);
+    clock.advance(41);
+    expect(pacer.holdMs(0)).toBe(0);
+  });
+
   test('are not held back while no mean is known', () => {
     const { pacer } = open({ calmMs: 0 });
     pacer.begin();
-    pacer.note(500, 0);
+    pacer.note(500, 1, 0);
     expect(pacer.holdMs(0)).toBe(0);
   });
 
@@ -117,7 +142,7 @@ describe('calls of callers', () => {
     const { pacer, clock } = open();
     pacer.begin();
     clock.advance(PACING.calmAfterMs - 1);
-    pacer.note(10, 0);
+    pacer.note(10, 1, 0);
     expect(pacer.holdMs(0)).toBeGreaterThan(0);
   });
 });
@@ -131,12 +156,12 @@ describe('warming', () => {
       for (;;) {
         await pacer.turn(stop.signal);
         busyMs += batchMs;
-        pacer.note(batchMs, 1);
+        pacer.note(batchMs, 1, 1);
         await new Promise<void>((resolve) => void clock.schedule(1, resolve));
       }
     })().catch((reason: unknown) => reason);
     for (let at = 0; at < forMs; at += 50) {
-      pacer.note(callers / 20, 0);
+      pacer.note(callers / 20, 1, 0);
       await clock.pass(50);
     }
     stop.abort();
@@ -174,7 +199,7 @@ describe('warming', () => {
     const { pacer, clock } = open();
     const stop = new AbortController();
     pacer.begin();
-    pacer.note(500, 1);
+    pacer.note(500, 1, 1);
     const turn = pacer.turn(stop.signal);
     await clock.pass(100);
     stop.abort(new Error('enough'));
