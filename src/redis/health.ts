@@ -45,7 +45,7 @@ export class RedisHealth implements HealthReport {
   nodes(): readonly NodeHealth[] {
     // Whether it can be asked is known without asking.
     const states = new Map(this.#o.nodes().map(({ name, link }) => [name, link.state]));
-    return [...this.#nodes.values()].map((node) => ({ ...node, state: states.get(node.node) ?? 'down' }));
+    return [...this.#nodes.values()].map((node) => Object.assign({}, node, { state: states.get(node.node) ?? 'down' } as const));
   }
 
   findings(): readonly HealthFinding[] {

@@ -23,7 +23,7 @@ export function encodeEntryMessage(epoch: string, { number, keys, buckets, all, 
 }
 
 /** The message in this text, or `null` if it is not one that this version understands. */
-export function decodeLogMessage(text: string): LogMessage | null {
+function decodeLogMessage(text: string): LogMessage | null {
   try {
     const { v, w, m, e, n, k, b, a, x } = JSON.parse(text) as Readonly<Record<string, unknown>>;
     if (v !== VERSION) return null;

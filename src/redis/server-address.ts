@@ -221,7 +221,7 @@ function settle(
   const text = (name: TextName): string | undefined => {
     const value = all[name];
     if (value !== undefined && (typeof value !== 'string' || value === '')) throw invalid(`"${name}" must be a text that is not empty`);
-    return value as string | undefined;
+    return value;
   };
   const login = (userName: TextName, passwordName: TextName, fileName: TextName): Login => {
     const file = text(fileName);

@@ -110,11 +110,11 @@ export async function memoryWorld(): Promise<RemoteWorld> {
 interface Place {
   readonly url: string | RedisServer;
   readonly admin: Redis;
-  freeze(): void;
-  thaw(): void;
-  kill(): Promise<void>;
-  start(): Promise<void>;
-  close(): Promise<void>;
+  readonly freeze: () => void;
+  readonly thaw: () => void;
+  readonly kill: () => Promise<void>;
+  readonly start: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function redisWorld(): Promise<RemoteWorld> {

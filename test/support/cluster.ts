@@ -14,11 +14,11 @@ export interface TestCluster extends AsyncDisposable {
   readonly nodes: Map<number, TestRedis>;
   readonly primaries: readonly number[];
   /** Sends one command to one node. */
-  ask(port: number, ...command: [string, ...(string | number | Buffer)[]]): Promise<unknown>;
+  readonly ask: (port: number, ...command: [string, ...(string | number | Buffer)[]]) => Promise<unknown>;
   /** Starts nodes again that were killed: empty, and with what they knew of the Cluster. */
-  restart(...ports: number[]): Promise<void>;
+  readonly restart: (...ports: number[]) => Promise<void>;
   /** Waits until all nodes that run say that every slot is served. */
-  settled(): Promise<void>;
+  readonly settled: () => Promise<void>;
   stop(): Promise<void>;
 }
 

@@ -19,7 +19,7 @@ export interface TestSentinels extends AsyncDisposable {
   /** Port of the primary, as the Sentinels that are alive say. */
   primary(): Promise<number>;
   /** Starts a server again, as a replica of whoever the Sentinels say. */
-  restart(port: number): Promise<void>;
+  readonly restart: (port: number) => Promise<void>;
   /** SIGSTOP or SIGKILL for Sentinels, by their place. */
   signalSentinel(at: number, signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void;
   stop(): Promise<void>;

@@ -176,15 +176,15 @@ function parseSlots(reply: unknown, askedHost: string): ParsedMap {
   const everyone = new Map<string, HostPort>();
   for (const [first, last, ...members] of reply as [number, number, ...[string | null, number][]][]) {
     members.forEach(([host, port], place) => {
-      const at = { host: host === null || host === '' || host === '?' ? askedHost : host, port: Number(port) };
+      const at = { host: host === null || host === '' || host === '?' ? askedHost : host, port };
       const name = `${at.host}:${at.port}`;
       everyone.set(name, at);
       if (place > 0) return;
       const primary = primaries.get(name) ?? { at, ranges: [] };
-      primary.ranges.push({ first: Number(first), last: Number(last) });
+      primary.ranges.push({ first, last });
       primaries.set(name, primary);
     });
   }
-  const nodes = [...primaries.values()].map(({ at, ranges }) => ({ ...at, ranges: mergeRanges(ranges) }));
+  const nodes = [...primaries.values()].map(({ at: { host, port }, ranges }) => ({ host, port, ranges: mergeRanges(ranges) }));
   return { nodes: nodes.toSorted((a, b) => (a.ranges[0]?.first ?? 0) - (b.ranges[0]?.first ?? 0)), everyone: [...everyone.values()] };
 }

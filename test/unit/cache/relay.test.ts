@@ -75,7 +75,7 @@ class World {
           if ((fences.get(epoch) ?? 'none') === seen) fences.set(epoch, number);
           return true;
         }),
-    } as unknown as LogPart;
+    };
   }
 
   #apply(epoch: string, number: number): ApplyReply {
