@@ -18,11 +18,11 @@ const LANE_CONNECT_MS = 1_000;
 const FROZEN_AFTER_MS = 2_000;
 
 /** How long a caller whose wait for a connection is over looks once more. */
-const LAST_LOOK_MS = 500;
+const LAST_LOOK_MS = 1_000;
 
-/** Whether this is the pool's word that nobody gave a connection in time. */
+/** Whether this is the pool's word that nobody gave a connection in time, or the driver's that one took too long to be made. */
 const isWaitOver = (thrown: unknown): boolean =>
-  thrown instanceof Error && thrown.message.includes('timeout exceeded when trying to connect');
+  thrown instanceof Error && /timeout exceeded when trying to connect|terminated due to connection timeout/.test(thrown.message);
 
 /** The driver's types know its own numbers only; the two of ours are compared as plain ones. */
 const ours = new Map<number, (text: string) => unknown>([

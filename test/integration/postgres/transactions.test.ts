@@ -299,3 +299,14 @@ describe('more transactions than connections, each of which needs another connec
     await expect(small.transaction(() => Promise.resolve('done'))).resolves.toBe('done');
   });
 });
+
+it('a connection that was begun when the process, or the server, stood still is made again before a caller hears of it', async () => {
+  await using proxy = await FaultProxy.start({ target: server.port });
+  // The first connection is accepted and gets no answer, as one that was on its way when everything stood still.
+  let stalled: number | undefined;
+  proxy.impose({ select: ({ id }) => id === (stalled ??= id), toClient: { stop: true } });
+  const url = new URL(server.url);
+  url.port = String(proxy.port);
+  await using database = await openDatabase(url.href, { connectTimeoutMs: 200 });
+  expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
+});
