@@ -106,7 +106,7 @@ class PostgresDatabase implements Database {
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>, call: QueryCall = {}): Promise<T> {
-    const give = await this.#transactions.take(call.signal);
+    if (!this.#transactions.tryTake()) await this.#transactions.take(call.signal);
     const done = this.#borrow(async (client, usable) => {
       await this.#send(client, 'begin');
       let result: T;
@@ -122,7 +122,7 @@ class PostgresDatabase implements Database {
       if (command !== 'COMMIT') throw ignoredFailure();
       return result;
     }, call.signal);
-    return done.finally(give);
+    return done.finally(() => this.#transactions.give());
   }
 
   stats(): PoolStats {

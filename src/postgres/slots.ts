@@ -19,23 +19,24 @@ export class Slots {
     return this.#waiting.size;
   }
 
-  /**
-   * Resolves to what gives the place back.
-   * @throws {ForebayError} `OVERLOADED`
-   */
-  async take(signal?: AbortSignal): Promise<() => void> {
-    if (this.#taken < this.#most) this.#taken += 1;
-    else await this.#wait(signal);
-    return () => this.#give();
+  /** Whether a place was free, and is taken now; `give` gives it back. Whoever asks first keeps its turn: nothing is awaited. */
+  tryTake(): boolean {
+    if (this.#taken >= this.#most) return false;
+    this.#taken += 1;
+    return true;
   }
 
-  #give(): void {
+  give(): void {
     const [next] = this.#waiting;
     if (next === undefined) this.#taken -= 1;
     else next();
   }
 
-  async #wait(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Waits until a place is free, and takes it.
+   * @throws {ForebayError} `OVERLOADED`
+   */
+  async take(signal?: AbortSignal): Promise<void> {
     if (this.#waiting.size >= MAX_WAITING) throw this.#overloaded();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const take = (): void => {
@@ -49,7 +50,7 @@ export class Slots {
       await abortable(promise, signal);
     } catch (error) {
       // It came at the very moment at which nobody waited for it any more.
-      if (!this.#waiting.delete(take)) this.#give();
+      if (!this.#waiting.delete(take)) this.give();
       throw error;
     } finally {
       clearTimeout(timer);
