@@ -1,38 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createChangeLog } from '../../src/postgres/change-log.ts';
-import type { Database } from '../../src/postgres/index.ts';
-import { migrate, openDatabase } from '../../src/postgres/index.ts';
-import type { TestPostgres } from '../support/postgres.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { openDatabase } from '../../src/postgres/index.ts';
 import { drain, told } from './attach.world.ts';
+import { useDatabases } from './databases.world.ts';
 import { describeChangeLog } from './change-log.suite.ts';
 
-const ends: (() => Promise<void>)[] = [];
-let server: TestPostgres;
+const databases = useDatabases();
 
-async function opened(url: string): Promise<Database> {
-  const database = await openDatabase(url);
-  ends.push(() => database.close());
-  return database;
-}
-
-async function migrated(url: string): Promise<Database> {
-  const database = await opened(url);
-  await migrate(database);
-  return database;
-}
-
-beforeAll(async () => {
-  server = await startPostgres();
-});
-
-afterAll(async () => {
-  await Promise.all(ends.map((end) => end()));
-  await server.stop();
-});
-
-describeChangeLog('the log of changes in PGlite', () => migrated('pglite:memory'));
-describeChangeLog('the log of changes in Postgres', async () => migrated(await server.createDatabase('logged')));
+describeChangeLog('the log of changes in PGlite', () => databases.migrated('pglite:memory'));
+describeChangeLog('the log of changes in Postgres', async () => databases.migrated(await databases.create('logged')));
 
 describe('the log of changes beside open transactions', () => {
   const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -43,7 +19,7 @@ describe('the log of changes beside open transactions', () => {
   const touch = (where: string): string => `update forebay.file_info set size = size + 1 where ${where}`;
 
   it('a change that was made before a moment and committed after it has to be numbered for a later moment only', async () => {
-    const database = await migrated(await server.createDatabase('moments'));
+    const database = await databases.migrated(await databases.create('moments'));
     await database.exec(fill);
     await drain(database);
     const log = createChangeLog(database);
@@ -65,7 +41,7 @@ describe('the log of changes beside open transactions', () => {
   });
 
   it('what is committed between the pieces of a large backlog, by older and by newer transactions, gets its number', async () => {
-    const database = await migrated(await server.createDatabase('pieces'));
+    const database = await databases.migrated(await databases.create('pieces'));
     await database.exec(fill);
     await drain(database);
     const log = createChangeLog(database);
@@ -105,8 +81,8 @@ describe('the log of changes beside open transactions', () => {
 
 describe('the triggers run with the rights of their owner', () => {
   it('and nothing that a user can make of his own is run with them', async () => {
-    const url = await server.createDatabase('hostile');
-    const owner = await migrated(url);
+    const url = await databases.create('hostile');
+    const owner = await databases.migrated(url);
     await owner.exec(`
       create role mallory login password 'secret';
       grant usage on schema forebay to mallory;

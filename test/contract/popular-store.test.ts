@@ -1,36 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Database } from '../../src/postgres/index.ts';
-import { migrate, openDatabase } from '../../src/postgres/index.ts';
+import { describe, expect, it } from 'vitest';
 import { createPopularStore } from '../../src/postgres/popular-store.ts';
-import type { TestPostgres } from '../support/postgres.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { useDatabases } from './databases.world.ts';
 import { describePopularStore } from './popular-store.suite.ts';
 
-const ends: (() => Promise<void>)[] = [];
-let server: TestPostgres;
+const databases = useDatabases();
 
-async function migrated(url: string): Promise<Database> {
-  const database = await openDatabase(url);
-  ends.push(() => database.close());
-  await migrate(database);
-  return database;
-}
-
-beforeAll(async () => {
-  server = await startPostgres();
-});
-
-afterAll(async () => {
-  await Promise.all(ends.map((end) => end()));
-  await server.stop();
-});
-
-describePopularStore('the popular keys in PGlite', () => migrated('pglite:memory'));
-describePopularStore('the popular keys in Postgres', async () => migrated(await server.createDatabase('popular')));
+describePopularStore('the popular keys in PGlite', () => databases.migrated('pglite:memory'));
+describePopularStore('the popular keys in Postgres', async () => databases.migrated(await databases.create('popular')));
 
 describe('the popular keys of many instances at once', () => {
   it('counts of the same keys in any order never wait for each other in a circle, and none is lost', async () => {
-    const database = await migrated(await server.createDatabase('many'));
+    const database = await databases.migrated(await databases.create('many'));
     const store = createPopularStore(database);
     const keys = Array.from({ length: 500 }, (_, i) => ({ key: `k${i}`, reads: 2 }));
     const rounds = 8;
@@ -43,7 +23,7 @@ describe('the popular keys of many instances at once', () => {
   });
 
   it('two that trim at once remove no more than is too many', async () => {
-    const database = await migrated(await server.createDatabase('trimmed'));
+    const database = await databases.migrated(await databases.create('trimmed'));
     const store = createPopularStore(database);
     await store.add(
       'a',
