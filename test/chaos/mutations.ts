@@ -41,8 +41,8 @@ export const mutations: readonly Mutation[] = [
     without: 'a Redis that lags behind this process is believed',
     caughtBy: ['failover', 'old-backup'],
     edits: [
-      { file: 'redis/log-store.ts', find: 'at.fence < need.number', put: 'at.fence < 0' },
-      { file: 'redis/log-store.ts', find: '!(opened.fence >= need.number)', put: 'opened.fence < 0' },
+      { file: 'redis/log-shard.ts', find: 'at.fence < need.number', put: 'at.fence < 0' },
+      { file: 'redis/log-shard.ts', find: '!(opened.fence >= need.number)', put: 'opened.fence < 0' },
     ],
   },
   {
@@ -61,7 +61,7 @@ export const mutations: readonly Mutation[] = [
     name: 'no-base',
     without: 'values of before the table of tag stamps was made anew count',
     caughtBy: ['tag-stamps-lost'],
-    edits: [{ file: 'redis/log-store.ts', find: ' && entry.point.stamp >= from', put: '' }],
+    edits: [{ file: 'redis/log-shard.ts', find: ' && entry.point.stamp >= Math.max(from, this.#layout.since(key, more))', put: '' }],
   },
   {
     name: 'no-trigger',
