@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createForebay, type Forebay } from '../../../src/forebay.ts';
 import { fileInfoSchema, fileMetaSchema } from '../../../src/files/records.ts';
 import { batchAnswer, inspections, readinessSchema } from '../../../src/service/routes/schemas.ts';
@@ -23,6 +24,17 @@ afterAll(async () => {
 const call = (path: string, init?: RequestInit): Promise<Response> => fetch(service.url + path, init);
 const send = (method: string, path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
   call(path, { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } });
+
+// A process that has only just started may be held up for longer than Redis is waited for.
+beforeAll(() =>
+  vi.waitFor(
+    async () => {
+      const made = await send('POST', '/v1/files', { ...NEW_FILE, id: randomUUID() });
+      expect(made.headers.get('forebay-invalidation')).toBe('applied');
+    },
+    { timeout: 20_000, interval: 50 },
+  ),
+);
 
 describe('the service on the real engine, database and Redis', () => {
   it('goes from the database to process memory, and keeps versions, bytes and conditions in step', async () => {
