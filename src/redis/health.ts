@@ -90,11 +90,12 @@ export class RedisHealth implements HealthReport {
     const timer = clock.schedule(ANSWER_MS, () => late.resolve(null));
     try {
       const { client } = link;
-      const asked = Promise.all([client.ping().then(() => clock.now() - from), client.info()]);
-      if (this.#rounds % ROUNDS_PER_CONFIG === 0) this.#bufferLimits.set(name, await Promise.race([bufferLimits(client), late.promise]));
-      const answer = await Promise.race([asked, late.promise]);
+      const isDue = this.#rounds % ROUNDS_PER_CONFIG === 0;
+      const asked = [client.ping().then(() => clock.now() - from), client.info(), isDue ? bufferLimits(client) : undefined] as const;
+      const answer = await Promise.race([Promise.all(asked), late.promise]);
       if (answer === null || this.#closed) return;
-      const [pingMs, text] = answer;
+      const [pingMs, text, limits] = answer;
+      if (limits !== undefined) this.#bufferLimits.set(name, limits);
       const facts = factsOf(parseInfo(text));
       this.#nodes.set(name, { ...facts, node: name, state: link.state, pingMs });
       const found = findingsOf({ facts, bufferLimits: this.#bufferLimits.get(name) ?? null, inCluster });

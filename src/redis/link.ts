@@ -55,7 +55,7 @@ export class RedisLink {
   readonly connected: Promise<void>;
   readonly #open: (name: string) => Redis;
   readonly #clients: readonly Redis[];
-  readonly #subscribers: Redis[] = [];
+  readonly #subscribers = new Set<Redis>();
   readonly #onUp: (() => void)[] = [];
   #turn = 0;
   #told: 'up' | 'down' | null = null;
@@ -135,11 +135,16 @@ export class RedisLink {
     return this.connection === 'up' && this.breaker.state === 'closed' ? 'up' : 'down';
   }
 
-  /** One more connection, for the bus; closed with the link. */
+  /** One more connection, for the bus; closed with the link, or before. */
   openSubscriber(): Redis {
     const subscriber = this.#open('forebay-bus');
-    this.#subscribers.push(subscriber);
+    this.#subscribers.add(subscriber);
     return subscriber;
+  }
+
+  closeSubscriber(subscriber: Redis): void {
+    this.#subscribers.delete(subscriber);
+    closeConnection(subscriber);
   }
 
   /** Called whenever commands can be sent again. */

@@ -30,8 +30,8 @@ export interface Report {
 export interface SteadyLoad extends AsyncDisposable {
   readonly reader: Forebay;
   readonly writer: Forebay;
-  /** Resolves when a read was answered by Redis, to the ms it took from this call. */
-  servedByRedis(): Promise<number>;
+  /** Resolves when a read, of a file that is wanted, was answered by Redis, to the ms it took from this call. */
+  servedByRedis(isWanted?: (id: string) => boolean): Promise<number>;
   /** What was met since the start. */
   report(): Report;
 }
@@ -62,7 +62,7 @@ export async function startSteadyLoad(database: string, redis: string | RedisSer
   let writes = 0;
   let overBound = 0;
   let worstStaleMs = 0;
-  let waiting: (() => void)[] = [];
+  let waiting: { readonly isWanted: (id: string) => boolean; readonly resolve: () => void }[] = [];
   const underWay = new Set<Promise<void>>();
   const track = (work: Promise<void>): void => {
     underWay.add(work);
@@ -75,7 +75,11 @@ export async function startSteadyLoad(database: string, redis: string | RedisSer
     tookMs.push(performance.now() - beganAt);
     if (found.outcome === 'unavailable') errors.push(found.error.message);
     if (found.outcome === 'unavailable' || found.outcome === 'absent') return;
-    if (found.tier === 'remote') for (const resolve of waiting.splice(0)) resolve();
+    if (found.tier === 'remote') {
+      const met = waiting.filter(({ isWanted }) => isWanted(id));
+      waiting = waiting.filter((one) => !met.includes(one));
+      for (const { resolve } of met) resolve();
+    }
     // The oldest newer version that was committed before this read began.
     const newer = commits.get(id)?.find(({ version, at }) => version > found.version && at <= beganAt);
     if (newer === undefined) return;
@@ -110,9 +114,9 @@ export async function startSteadyLoad(database: string, redis: string | RedisSer
   return {
     reader,
     writer,
-    servedByRedis: async () => {
+    servedByRedis: async (isWanted = () => true) => {
       const from = performance.now();
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      await new Promise<void>((resolve) => waiting.push({ isWanted, resolve }));
       return performance.now() - from;
     },
     report: () => {

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { BreakerControl } from '../../cache/breaker-types.ts';
 import type { HealthReport } from '../../cache/health-types.ts';
 import type { LogTags } from '../../cache/log-tags.ts';
@@ -53,7 +54,7 @@ class ClusterLogStore implements LogStore {
   #members = new Map<string, Member>();
   /** The member that serves each slot. */
   #bySlot: (Member | undefined)[] = [];
-  #bus: { readonly member: Member; readonly bus: Bus } | null = null;
+  #bus: { readonly member: Member; readonly bus: Bus; readonly client: Redis } | null = null;
   #listener: LogStoreListener | null = null;
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
   #told: 'up' | 'down' | null = null;
@@ -208,7 +209,11 @@ class ClusterLogStore implements LogStore {
   #arrangeBus(): void {
     const member = this.#bySlot[slotOf(this.#channel)];
     if (this.#bus?.member === member) return;
-    this.#bus?.bus.close();
+    if (this.#bus !== null) {
+      this.#bus.bus.close();
+      // The node may stay, and get the channel back some day.
+      this.#bus.member.shard.link.closeSubscriber(this.#bus.client);
+    }
     this.#bus = null;
     if (member === undefined) return;
     const { link } = member.shard;
@@ -228,7 +233,7 @@ class ClusterLogStore implements LogStore {
       onMessage: (text) => hearLogMessage(text, this.#listener, this.#origin),
       onGap: () => this.#listener?.onGap(),
     });
-    this.#bus = { member, bus };
+    this.#bus = { member, bus, client };
   }
 
   #tell(): void {

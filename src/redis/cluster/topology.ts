@@ -27,6 +27,8 @@ const EVERY_MS = 1000;
 const SOON_MS = 100;
 /** A node that does not answer for so long is passed over for the next. */
 const ANSWER_MS = 1000;
+/** After so long without a map of the highest epoch a lower one counts: the Cluster was made anew. */
+const TRUST_EPOCH_MS = 10_000;
 
 /**
  * The map of slots to primaries, kept as fresh as may be: asked of one node after the other until one answers. A node that was cut off tells of an older map; its epoch shows it, and the map of the highest epoch that
@@ -34,11 +36,12 @@ const ANSWER_MS = 1000;
  */
 export class ClusterTopology {
   readonly #o: TopologyOptions;
-  #nodes: readonly ClusterNode[] = [];
   /** Whoever may be asked, the one that answered last first. */
   #candidates: HostPort[];
   #scout: { readonly at: HostPort; readonly client: Redis } | null = null;
   #epoch = 0;
+  /** When a map was last taken over. */
+  #takenAt = Number.NEGATIVE_INFINITY;
   #text = '';
   #askedAt = Number.NEGATIVE_INFINITY;
   #asking = false;
@@ -51,10 +54,6 @@ export class ClusterTopology {
     this.#o = options;
     this.#candidates = [...options.address.nodes];
     void this.#run();
-  }
-
-  get nodes(): readonly ClusterNode[] {
-    return this.#nodes;
   }
 
   /** Resolves when the first round of questions has come to an end, good or bad. */
@@ -121,8 +120,10 @@ export class ClusterTopology {
       if (answer === null || this.#closed) return false;
       const [info, slots] = answer;
       const epoch = Number(/cluster_current_epoch:(\d+)/.exec(info)?.[1] ?? 0);
-      if (epoch < this.#epoch) return false;
+      const now = this.#o.clock.now();
+      if (epoch < this.#epoch && now - this.#takenAt < TRUST_EPOCH_MS) return false;
       this.#epoch = epoch;
+      this.#takenAt = now;
       this.#take(parseSlots(slots, at.host));
       return true;
     } catch {
@@ -141,7 +142,6 @@ export class ClusterTopology {
     this.#candidates = [...everyone, ...seeds].toSorted((a, b) => Number(isSame(b, first)) - Number(isSame(a, first)));
     if (text === this.#text) return;
     this.#text = text;
-    this.#nodes = nodes;
     this.#o.onChange(nodes);
   }
 
