@@ -2,6 +2,8 @@ import { ForebayError } from '../core/errors.ts';
 import { abortable } from './abortable.ts';
 
 const MAX_WAITING = 1000;
+/** How long one whose time is over looks once more: a process that stood still finds its timers due before it has noticed what ended meanwhile. */
+const LAST_LOOK_MS = 1000;
 
 /** So many at once; the rest waits in order, for a limited time. */
 export class Slots {
@@ -45,7 +47,9 @@ export class Slots {
       resolve();
     };
     this.#waiting.add(take);
-    const timer = setTimeout(() => reject(this.#overloaded()), this.#waitMs);
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => reject(this.#overloaded()), LAST_LOOK_MS);
+    }, this.#waitMs);
     try {
       await abortable(promise, signal);
     } catch (error) {

@@ -118,11 +118,19 @@ describe('Sentinels', () => {
     const first = await sentinels.primary();
     const replica = [...sentinels.servers.keys()].find((port) => port !== first) ?? 0;
     await play(load, async () => {
-      // The replica hears of nothing for a while, and is what is left.
+      // The replica hears of nothing for a while, and is what is left. Its connection is closed, since what a frozen one was sent would be read when it thaws.
       sentinels.servers.get(replica)?.freeze();
+      const admin = new Redis({ port: first, host: '127.0.0.1' });
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'replica');
       await pass(1500);
+      const acknowledged = Number(await admin.hget('forebay:log', 'f'));
+      admin.disconnect();
       await sentinels.servers.get(first)?.kill();
       sentinels.servers.get(replica)?.thaw();
+      // Nobody of ours speaks to it before the Sentinels have named it.
+      const left = new Redis({ port: replica, host: '127.0.0.1' });
+      expect(Number(await left.hget('forebay:log', 'f'))).toBeLessThan(acknowledged - 5);
+      left.disconnect();
       while ((await sentinels.primary()) === first) await pass(50);
     });
     judge('Sentinels, failover with lost writes', load.report());

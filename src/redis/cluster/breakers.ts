@@ -7,6 +7,8 @@ const BY_WEIGHT: readonly BreakerState[] = ['closed', 'half-open', 'open', 'isol
 export class NodeBreakers implements BreakerControl {
   readonly #nodes: () => readonly BreakerControl[];
   #isIsolated = false;
+  /** What the breakers of nodes that left had counted. */
+  readonly #past = { transitions: { closed: 0, open: 0, 'half-open': 0, isolated: 0 }, refused: 0 };
 
   constructor(nodes: () => readonly BreakerControl[]) {
     this.#nodes = nodes;
@@ -21,13 +23,9 @@ export class NodeBreakers implements BreakerControl {
   }
 
   get counts(): BreakerCounts {
-    const transitions: Record<BreakerState, number> = { closed: 0, open: 0, 'half-open': 0, isolated: 0 };
-    let refused = 0;
-    for (const { counts } of this.#nodes()) {
-      for (const state of BY_WEIGHT) transitions[state] += counts.transitions[state];
-      refused += counts.refused;
-    }
-    return { transitions, refused };
+    const sum = { transitions: { ...this.#past.transitions }, refused: this.#past.refused };
+    for (const { counts } of this.#nodes()) add(sum, counts);
+    return sum;
   }
 
   isolate(): BreakerState {
@@ -47,7 +45,22 @@ export class NodeBreakers implements BreakerControl {
     if (this.#isIsolated) node.isolate();
   }
 
+  /** A node that is no more. */
+  leave({ counts }: BreakerControl): void {
+    add(this.#past, counts);
+  }
+
   get #worst(): BreakerControl | undefined {
     return this.#nodes().toSorted((a, b) => BY_WEIGHT.indexOf(b.state) - BY_WEIGHT.indexOf(a.state))[0];
   }
+}
+
+interface Sum {
+  readonly transitions: Record<BreakerState, number>;
+  refused: number;
+}
+
+function add(sum: Sum, counts: BreakerCounts): void {
+  for (const state of BY_WEIGHT) sum.transitions[state] += counts.transitions[state];
+  sum.refused += counts.refused;
 }

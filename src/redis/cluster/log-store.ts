@@ -153,7 +153,11 @@ class ClusterLogStore implements LogStore {
       this.#members.set(name, member);
       for (const { first, last } of node.ranges) this.#bySlot.fill(member, first, last + 1);
     }
-    for (const [name, { shard }] of before) if (!this.#members.has(name)) shard.link.close();
+    for (const [name, { shard }] of before) {
+      if (this.#members.has(name)) continue;
+      this.breaker.leave(shard.link.breaker);
+      shard.link.close();
+    }
     this.#arrangeBus();
     this.#tell();
     this.#listener?.onUp();
