@@ -91,7 +91,11 @@ export class RedisHealth implements HealthReport {
     try {
       const { client } = link;
       const isDue = this.#rounds % ROUNDS_PER_CONFIG === 0;
-      const asked = [client.ping().then(() => clock.now() - from), client.info(), isDue ? bufferLimits(client) : undefined] as const;
+      const asked = [
+        client.ping().then(() => clock.now() - from),
+        client.info(),
+        isDue ? bufferLimits(client) : Promise.resolve(undefined),
+      ] as const;
       const answer = await Promise.race([Promise.all(asked), late.promise]);
       if (answer === null || this.#closed) return;
       const [pingMs, text, limits] = answer;

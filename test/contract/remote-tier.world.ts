@@ -124,9 +124,10 @@ export async function redisWorld(): Promise<RemoteWorld> {
   return worldOn(placeOf(server, start, server.url, new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: 1 })));
 }
 
-/** What the README gives as the rights that Forebay needs. */
+/** What docs/redis.md gives as the rights that Forebay needs, and those on a Cluster besides. */
 const RIGHTS =
   '~* &* +ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe';
+const CLUSTER_RIGHTS = '+cluster|slots +cluster|info +spublish +ssubscribe +sunsubscribe';
 
 /** Over TLS with certificates on both sides, as an ACL user that has the rights it needs and no others. */
 export async function tlsWorld(): Promise<RemoteWorld> {
@@ -169,7 +170,10 @@ export async function tlsWorld(): Promise<RemoteWorld> {
 let cluster: Promise<TestCluster> | undefined;
 
 export async function clusterWorld(): Promise<RemoteWorld> {
-  const { url, nodes, primaries, ask, restart, settled } = await (cluster ??= startCluster());
+  const user = ['--user', ...`app on >hunter2 ${RIGHTS} ${CLUSTER_RIGHTS}`.split(' ')];
+  const started = await (cluster ??= startCluster({ args: user }));
+  const { nodes, primaries, ask, restart, settled } = started;
+  const url = { url: started.url, username: 'app', password: 'hunter2' };
   const everywhere = (...command: [string, ...(string | number | Buffer)[]]): Promise<unknown> =>
     Promise.all(primaries.map((port) => ask(port, ...command)));
   const keyed = async (key: string, ...command: [string, ...(string | number | Buffer)[]]): Promise<unknown> => {

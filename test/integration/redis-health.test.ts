@@ -54,3 +54,21 @@ test('a right that our user lacks is told once, however many calls it fails', as
   expect(missing).toHaveLength(1);
   expect(missing[0]?.text).toMatch(/evalsha.*docs\/redis\.md/i);
 });
+
+test('with a key prefix, the rights on keys and channels of that prefix are enough', async () => {
+  await using redis = await startRedis({ args: ['--maxmemory', '64mb', '--user', 'app', 'on', '>secret', '~p:*', '&p:*', '+@all'] });
+  const found: HealthFinding[] = [];
+  await using forebay = await createForebay({
+    database: 'pglite:memory',
+    redis: { url: redis.url, username: 'app', password: 'secret' },
+    keyPrefix: 'p:',
+    onFinding: (finding) => found.push(finding),
+  });
+  const create = () => forebay.files.create({ path: '/a', size: 1, mimeType: 'text/plain', ownerId: 'ann' });
+  await vi.waitFor(async () => expect((await create()).invalidation).toBe('applied'), { timeout: 20_000, interval: 50 });
+  const { record } = await create();
+  expect(await forebay.files.lookup(record.id)).toMatchObject({ outcome: 'loaded', stored: true });
+  await forebay.files.update(record.id, { size: 2 });
+  expect(await forebay.files.get(record.id)).toMatchObject({ size: 2 });
+  expect(found.filter(({ code }) => code === 'right_missing')).toEqual([]);
+});

@@ -129,6 +129,15 @@ export class MemoryConnection extends EventEmitter {
     return this.#ask(() => 'PONG');
   }
 
+  /** It has nothing to say of itself. */
+  info(): Promise<string> {
+    return this.#ask(() => '');
+  }
+
+  config(): Promise<string[]> {
+    return this.#ask(() => []);
+  }
+
   subscribe(channel: string): Promise<number> {
     this.#channel = channel;
     return this.#ask(() => {
