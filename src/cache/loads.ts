@@ -58,8 +58,8 @@ export class Loads<K> {
   #running = 0;
   /** Calls given up on that have not settled. */
   abandoned = 0;
-  /** Calls of the source since the start, keys in them, refusals and time-outs. */
-  readonly counts = { calls: 0, keys: 0, refused: 0, timedOut: 0, failed: 0 };
+  /** Calls of the source since the start, keys in them, refusals and time-outs; `busyMs`: how long those that have ended took, together. */
+  readonly counts = { calls: 0, keys: 0, refused: 0, timedOut: 0, failed: 0, busyMs: 0 };
 
   constructor(source: PreparedSource<K>, limits: LoadLimits, clock: Clock, pacer: LoadPacer = noPacer) {
     this.#source = source;
@@ -185,7 +185,9 @@ export class Loads<K> {
 
   #freePlace({ startedAt, keys, warmKeys }: Batch): void {
     this.#running -= 1;
-    this.#pacer.note(this.#clock.now() - startedAt, keys, warmKeys);
+    const tookMs = this.#clock.now() - startedAt;
+    this.counts.busyMs += tookMs;
+    this.#pacer.note(tookMs, keys, warmKeys);
     this.#pumpAtEndOfTurn();
   }
 
