@@ -64,9 +64,9 @@ export class FlightPath<K, V> {
     const key = this.#p.remoteKey(flight.text);
 
     // 3. Remote tier. What an invalidation deletes between the reply and here comes with a message that taints the flight, or that removes the entry after it was put.
-    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await remote.read(key, flight.startedAt + budgetMs);
+    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await this.#readRemote(key, flight.startedAt + budgetMs);
     const found = read.outcome === 'found' ? this.#accept(flight, hash, read) : null;
-    if (flight.kind === 'miss' && !flight.direct) this.#noteRemoteRead(flight, hash, read, found);
+    if (flight.kind === 'miss' && !flight.direct) this.#noteRemoteRead(hash, read, found);
     if (found !== null && !(flight.kind === 'refresh' && clock.now() >= found.refreshAt)) return this.#land(flight, found);
 
     // From here on the flight brings what is loaded later than this: whoever asks before the next tag change may join.
@@ -112,12 +112,11 @@ export class FlightPath<K, V> {
   }
 
   /** Counts what the remote tier had for a caller's load. */
-  #noteRemoteRead({ startedAt }: Flight<K, V>, hash: number, { outcome }: RemoteRead, found: LocalEntry<V> | null): void {
+  #noteRemoteRead(hash: number, { outcome }: RemoteRead, found: LocalEntry<V> | null): void {
     const { remoteReads } = this.#p.counts;
     const now = this.#o.clock.now();
     remoteReads[found !== null ? 'served' : outcome === 'found' ? 'refused' : outcome === 'miss' ? 'missed' : 'unavailable'] += 1;
     if (outcome === 'unavailable') return;
-    remoteReads.waitMs += now - startedAt;
     const { remoteReuse } = this.#o;
     const remoteHash = this.#p.remoteHash(hash);
     if (remoteHash >= remoteReuse.threshold) return;
@@ -125,6 +124,15 @@ export class FlightPath<K, V> {
     if (found === null && outcome === 'found') remoteReuse.forget(remoteHash);
     remoteReuse.read(remoteHash, now, found !== null);
     if (found !== null) remoteReuse.put(remoteHash, found.expiresAt);
+  }
+
+  async #readRemote(key: string, deadline: number): Promise<RemoteRead> {
+    const { remote, clock, recorder } = this.#o;
+    const startedAt = clock.now();
+    const read = await remote.read(key, deadline);
+    // What was not sent took no time, and would make a tier that is away look quick.
+    if (read.outcome !== 'unavailable' || read.reason === 'budget') recorder.remote(clock.now() - startedAt);
+    return read;
   }
 
   /** The entry in a remote reply if it may be served; one that may not be becomes the flight's fallback, perhaps. */

@@ -6,6 +6,8 @@ import { noRemoteTier } from './no-remote-tier.ts';
 import type { EvictionPolicy } from './local-tier.ts';
 import type { LoadPacer } from './pacer.ts';
 import { noPacer } from './pacer.ts';
+import type { Recorder } from './recorder.ts';
+import { HistogramRecorder } from './recorder.ts';
 import type { RemoteTier } from './remote-tier.ts';
 import { ReuseSampler } from './reuse-sampler.ts';
 import type { Source } from './source.ts';
@@ -97,6 +99,8 @@ export interface CacheOptions<K, V> {
   readonly pacer?: LoadPacer;
   /** Samples the reads that come to the remote tier, for its miss-ratio curve; one for all caches on it. @defaultValue one of this cache's own */
   readonly remoteReuse?: ReuseSampler;
+  /** Is told how long reads took, for `stats().latency`; `noRecorder` counts nothing. @defaultValue one of this cache's own */
+  readonly recorder?: Recorder;
 }
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
@@ -139,6 +143,7 @@ const OTHERS = new Set([
   'uniqueId',
   'pacer',
   'remoteReuse',
+  'recorder',
 ]);
 
 /**
@@ -180,6 +185,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     uniqueId: () => systemChance.uniqueId(),
     pacer: noPacer,
     remoteReuse: new ReuseSampler(),
+    recorder: new HistogramRecorder(),
     ...definedOf(options),
     ...numbers,
   });

@@ -19,6 +19,7 @@ import { EntryMaker } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PopularKey } from './popular.ts';
 import { ReuseSampler } from './reuse-sampler.ts';
+import { answeredBy } from './recorder.ts';
 import { prepareSource } from './source.ts';
 import { newCounts } from './stats.ts';
 
@@ -28,6 +29,9 @@ const REFRESH_RETRY_MS = 1000;
 const ABSENT_SHARE = 0.05;
 /** The miss-ratio curve of process memory goes up to so many times its room. */
 const CURVE_DEPTH = 16;
+
+/** Instead of the number of a read, when none is to be timed. */
+const NEVER = -1;
 
 /** What the read path tells of its own accord. */
 export interface ReadPathEvents {
@@ -56,6 +60,9 @@ export class ReadPath<K, V> {
   readonly #background = new Set<Promise<unknown>>();
   readonly #salt: number;
   #closed = false;
+  /** The local read to be timed next, counted from 0, and how many there were when one was timed last. */
+  #timesAt = 0;
+  #timedReads = 0;
 
   constructor(options: ResolvedOptions<K, V>, events: ReadPathEvents) {
     this.#o = options;
@@ -68,7 +75,7 @@ export class ReadPath<K, V> {
     const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
     this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
-    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer);
+    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer, options.recorder);
     this.reuse = new ReuseSampler({ maxDepth: CURVE_DEPTH * maxEntries });
     this.hot = new HotCounts({ tagsOf: (text) => this.#tagsOf(text), random: options.random });
     this.make = new EntryMaker(options, this.reuse, (keys) => {
@@ -76,6 +83,7 @@ export class ReadPath<K, V> {
       events.popular(keys);
     });
     this.fallbacks = new Fallbacks(options, (entry, now, proven) => this.judge(entry, now, proven));
+    if (options.recorder.localEvery === 0) this.#timesAt = NEVER;
     this.#path = new FlightPath(options, this, (key, error) => events.loadFailed(key, error));
   }
 
@@ -96,9 +104,11 @@ export class ReadPath<K, V> {
   /** Step 1, the local tier: an entry that may be served as fresh; begins a refresh when the entry nears its end. */
   serveLocal(key: K, text: string, limits: Limits | null = null): LocalEntry<V> | undefined {
     if (this.#closed) return undefined;
+    const { clock } = this.#o;
+    const timedFrom = this.#localReads === this.#timesAt ? clock.now() : null;
     const entry = this.values.get(text) ?? this.absents.get(text);
     if (entry === undefined) return undefined;
-    const now = this.#o.clock.now();
+    const now = clock.now();
     const verdict = this.judge(entry, now);
     if (verdict !== 'fresh') {
       if (verdict !== 'stale') this.counts.refusals[verdict] += 1;
@@ -118,12 +128,26 @@ export class ReadPath<K, V> {
       entry.refreshAt = now + REFRESH_RETRY_MS;
       this.#refresh(key, text, now);
     }
+    if (timedFrom !== null) this.#timed(clock.now() - timedFrom);
     return entry;
   }
 
   /** The read that this entry does not answer would be answered by no larger tier either. */
   #refuse({ hash }: LocalEntry<V>): void {
     if (hash < this.reuse.threshold) this.reuse.forget(hash);
+  }
+
+  get #localReads(): number {
+    return this.counts.lookups.localHit + this.counts.lookups.localAbsent;
+  }
+
+  /** Tells the recorder how long a local read took that stands for all since the one that was timed before. */
+  #timed(ms: number): void {
+    const { recorder } = this.#o;
+    const reads = this.#localReads;
+    recorder.localReads(ms, reads - this.#timedReads);
+    this.#timedReads = reads;
+    this.#timesAt = reads + recorder.localEvery - 1;
   }
 
   /**
@@ -146,11 +170,12 @@ export class ReadPath<K, V> {
       lookups.aborted += 1;
       throw signal.reason;
     }
-    this.make.noteRead(text, hashKey(text), this.#o.clock.now(), false);
+    const startedAt = this.#o.clock.now();
+    this.make.noteRead(text, hashKey(text), startedAt, false);
     try {
-      const lookup = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
+      const first = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
       // Whom the flight did not bring enough has the source asked anew: what that says is final.
-      return this.#count(lookup ?? ((await this.#ride(key, text, signal, limits, true)) as Lookup<V>));
+      return this.#count(first ?? ((await this.#ride(key, text, signal, limits, true)) as Lookup<V>), startedAt);
     } catch (reason) {
       lookups.aborted += 1;
       throw reason;
@@ -296,7 +321,8 @@ export class ReadPath<K, V> {
     await this.idle();
   }
 
-  #count(lookup: Lookup<V>): Lookup<V> {
+  #count(lookup: Lookup<V>, startedAt: number): Lookup<V> {
+    this.#o.recorder.read(answeredBy(lookup), this.#o.clock.now() - startedAt);
     return countLookup(this.counts, lookup);
   }
 

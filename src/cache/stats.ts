@@ -1,3 +1,5 @@
+import type { RecorderSnapshot } from './recorder.ts';
+
 /**
  * What one cache counted since its start, in plain integers: the hot paths add, a scrape reads.
  * Every look-up ends in exactly one of the `lookups`.
@@ -23,10 +25,9 @@ export interface CacheCounts {
   /** Values on their way into the remote tier. */
   readonly fills: { stored: number; refused: number; unavailable: number; tainted: number; tooLarge: number };
   /**
-   * What the remote tier had for the loads that callers began, each asked for once: an entry that was served, one that could not be (by reason in `remoteRefusals`), none, or no answer. `waitMs`: time that the
-   * answers took, together.
+   * What the remote tier had for the loads that callers began, each asked for once: an entry that was served, one that could not be (by reason in `remoteRefusals`), none, or no answer.
    */
-  readonly remoteReads: { served: number; refused: number; missed: number; unavailable: number; waitMs: number };
+  readonly remoteReads: { served: number; refused: number; missed: number; unavailable: number };
   /**
    * How values left process memory other than by invalidation: expired, or pushed out before that, each having answered a read since it came or not; or replaced in time by a load ahead of expiry. An expired entry
    * is counted when it is found, by the next load of its key or when it makes room.
@@ -60,7 +61,7 @@ export function newCounts(): CacheCounts {
     remoteRefusals: { expired: 0, unproven: 0, tag: 0, damaged: 0, older: 0, limits: 0 },
     leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, unavailable: 0 },
     fills: { stored: 0, refused: 0, unavailable: 0, tainted: 0, tooLarge: 0 },
-    remoteReads: { served: 0, refused: 0, missed: 0, unavailable: 0, waitMs: 0 },
+    remoteReads: { served: 0, refused: 0, missed: 0, unavailable: 0 },
     lifetimes: { expiredUsed: 0, expiredUnused: 0, evictedUsed: 0, evictedUnused: 0, refreshedInTime: 0 },
     joined: 0,
     staleIfError: 0,
@@ -80,8 +81,6 @@ export interface CacheStats {
     readonly refused: number;
     readonly timedOut: number;
     readonly failed: number;
-    /** Time that the calls took, together, in ms. */
-    readonly busyMs: number;
   };
   readonly loading: { readonly running: number; readonly queued: number; readonly abandoned: number; readonly flights: number };
   /** Keys whose newest version is remembered so that no tier gives an older one, and how many were forgotten too early for want of room. */
@@ -94,4 +93,6 @@ export interface CacheStats {
     readonly evictions: number;
     readonly absentEntries: number;
   };
+  /** How long things took, and the TTLs that were chosen; `quantile` reads it. */
+  readonly latency: RecorderSnapshot;
 }
