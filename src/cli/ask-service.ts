@@ -6,6 +6,10 @@ export interface AskOptions {
   readonly url: URL;
   readonly token: string | null;
   readonly signal: AbortSignal;
+  /** Sent as JSON by POST; without one the question is a GET. */
+  readonly body?: object;
+  /** Statuses besides those of success whose JSON is an answer too. */
+  readonly also?: readonly number[];
 }
 
 const ANSWER_MS = 30_000;
@@ -36,14 +40,19 @@ export function serviceUrl(given: string | undefined, { host, port }: Pick<Confi
  * Asks a running service and resolves to the JSON of its answer.
  * @throws {ForebayError} `SERVICE_UNREACHABLE`, `UNAUTHORIZED`, `INPUT_INVALID` when the service says so
  */
-export async function askService(path: string, { url, token, signal }: AskOptions): Promise<unknown> {
+export async function askService(path: string, { url, token, signal, body: sent, also = [] }: AskOptions): Promise<unknown> {
   const at = new URL(url.href.replace(/\/*$/, '') + path);
   const where = at.origin;
   let response: Response;
   let text: string;
   try {
     response = await fetch(at, {
-      headers: { accept: 'application/json', ...(token === null ? {} : { authorization: `Bearer ${token}` }) },
+      headers: {
+        accept: 'application/json',
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(sent === undefined ? {} : { method: 'POST', body: JSON.stringify(sent) }),
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
     });
@@ -55,7 +64,7 @@ export async function askService(path: string, { url, token, signal }: AskOption
     });
   }
   const body = parsed(text);
-  if (response.ok && body !== undefined) return body;
+  if ((response.ok || also.includes(response.status)) && body !== undefined) return body;
   throw refusal(response.status, body, where, token);
 }
 
@@ -86,7 +95,7 @@ function refusal(status: number, body: unknown, where: string, token: string | n
   if (status === 404)
     return new ForebayError(
       'SERVICE_UNREACHABLE',
-      `what answers at ${where} is no service of Forebay that makes reports (404): check --url, and the version of the service`,
+      `what answers at ${where} is no service of Forebay that knows this question (404): check --url, and the version of the service`,
     );
-  return new ForebayError('SERVICE_UNREACHABLE', `the service at ${where} did not give a report: ${detail}`);
+  return new ForebayError('SERVICE_UNREACHABLE', `the service at ${where} did not answer the question: ${detail}`);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { listenForInterrupts } from './interrupts.ts';
 import { run } from './program.ts';
+import { readAll } from './read-all.ts';
 import { EXIT } from './shell.ts';
 
 const LINGER_MS = 2000;
@@ -14,6 +15,7 @@ const exitCode = await run(process.argv.slice(2), {
   cwd: process.cwd(),
   isTerminal: process.stderr.isTTY,
   isOutputTerminal: process.stdout.isTTY,
+  input: () => readAll(process.stdin),
   out: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
   stop: interrupts.signal,

@@ -3,8 +3,11 @@ import { attachCommand } from './commands/attach.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
 import { indexCommand } from './commands/index-files.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { invalidateCommand } from './commands/invalidate.ts';
 import { reportCommand } from './commands/report.ts';
 import { serveCommand } from './commands/serve.ts';
+import { statusCommand } from './commands/status.ts';
 import { startCommand } from './commands/start.ts';
 import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
 import { packageVersion } from './version.ts';
@@ -34,7 +37,18 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     .description('File metadata served through process memory and Redis, from Postgres: the service, and what prepares and explains it.')
     .version(packageVersion(), '-V, --version')
     .addHelpText('after', HELP);
-  for (const make of [startCommand, serveCommand, indexCommand, attachCommand, detachCommand, reportCommand, configCommand])
+  for (const make of [
+    startCommand,
+    serveCommand,
+    indexCommand,
+    attachCommand,
+    detachCommand,
+    reportCommand,
+    statusCommand,
+    inspectCommand,
+    invalidateCommand,
+    configCommand,
+  ])
     program.addCommand(make(shell, done));
   for (const command of [program, ...program.commands]) {
     command

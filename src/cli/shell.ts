@@ -8,6 +8,8 @@ export interface Shell {
   readonly isTerminal: boolean;
   /** Whether the command's answer goes to a person's terminal. */
   readonly isOutputTerminal: boolean;
+  /** All of standard input, up to 64 MiB. @throws {ForebayError} `INPUT_INVALID` beyond that */
+  input(): Promise<string>;
   /** One line of the command's answer, on stdout. */
   out(line: string): void;
   /** One line about the command's doings, on stderr. */

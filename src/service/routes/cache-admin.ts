@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { FileTargets, Files } from '../../files/files.ts';
 import { sendJson, tellInvalidation, toJson } from './answers.ts';
 import type { App } from './app-type.ts';
-import { idParams, inspections, invalidated, json, noQuery, problems, tagParams } from './schemas.ts';
+import { idParams, inspections, invalidated, json, MAX_BATCH, noQuery, problems, tagParams, targetsBody } from './schemas.ts';
 
 const security = [{ bearer: [] }];
 const PROBLEMS = {
@@ -52,6 +52,30 @@ function forgetRoute(app: App, files: Files): void {
   });
 }
 
+function forgetManyRoute(app: App, files: Files): void {
+  app.route({
+    method: 'POST',
+    url: '/v1/cache/invalidate',
+    config: { guarded: true },
+    schema: {
+      operationId: 'invalidateMany',
+      summary: `Makes every cache forget up to ${MAX_BATCH} files and tags at once, or everything; the files themselves stay.`,
+      tags: ['cache'],
+      security,
+      querystring: noQuery,
+      body: targetsBody,
+      response: {
+        200: json('Forgotten.', invalidated),
+        ...problems({ ...PROBLEMS, 413: 'The body is too large.', 415: 'The body is not JSON.' }),
+      },
+    },
+    handler: async (request, reply) => {
+      const { ids, tags, all } = request.body;
+      return forget({ ...(ids === undefined ? {} : { ids }), ...(tags === undefined ? {} : { tags }), all: all === true }, files, reply);
+    },
+  });
+}
+
 function inspectRoute(app: App, files: Files): void {
   for (const method of ['GET', 'HEAD'] as const) {
     app.route({
@@ -79,9 +103,10 @@ function inspectRoute(app: App, files: Files): void {
   }
 }
 
-/** `POST /v1/tags/{tag}/invalidate`, `GET|HEAD|DELETE /v1/cache/files/{id}`. */
+/** `POST /v1/cache/invalidate`, `POST /v1/tags/{tag}/invalidate`, `GET|HEAD|DELETE /v1/cache/files/{id}`. */
 export function cacheAdminRoutes(app: App, files: Files): void {
   tagRoute(app, files);
+  forgetManyRoute(app, files);
   forgetRoute(app, files);
   inspectRoute(app, files);
 }

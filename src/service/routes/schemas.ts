@@ -55,6 +55,17 @@ export const batchAnswer = z.strictObject({
   unavailable: z.array(fileIdSchema).describe('Ids of which nobody could say whether there is a record, each once. Ask again.'),
 });
 
+/** What is to be forgotten. */
+export const targetsBody = z
+  .strictObject({
+    ids: z.array(fileIdSchema).max(MAX_BATCH).optional().describe('Files.'),
+    tags: z.array(tagSchema).max(MAX_BATCH).optional().describe('Tags whose files are meant.'),
+    all: z.boolean().optional().describe('Everything; then neither ids nor tags may be given.'),
+  })
+  .refine(({ ids = [], tags = [], all = false }) => (all ? ids.length + tags.length === 0 : ids.length + tags.length > 0), {
+    message: 'must name ids or tags, or be {"all": true} alone',
+  });
+
 export const invalidated = z.strictObject({
   invalidation: z.enum(['applied', 'queued']).describe('Whether every cache has heard of it, or it waits for Redis to return.'),
 });
