@@ -28,9 +28,11 @@ export interface ProgramOptions {
   /** What to run instead of the built program with this Node. */
   readonly command?: readonly [string, ...string[]];
   readonly cwd?: string;
+  /** What it finds on standard input. @defaultValue nothing */
+  readonly input?: string;
 }
 
-/** Starts the program in a process group of its own, without a terminal and without input. */
+/** Starts the program in a process group of its own, without a terminal. */
 export function runProgram(args: readonly string[], options: ProgramOptions = {}): Program {
   if (!existsSync(main)) throw new Error('dist/ is not built; run npm run build (npm test does)');
   const [command, ...first] = options.command ?? [process.execPath, main];
@@ -38,9 +40,11 @@ export function runProgram(args: readonly string[], options: ProgramOptions = {}
   const child = spawn(command, [...first, ...args], {
     cwd: options.cwd ?? root,
     env: { ...Object.fromEntries(inherited), ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  // Who does not read it may close it.
+  child.stdin.on('error', () => {}).end(options.input ?? '');
   const text = { stdout: '', stderr: '' };
   const waiting = new Set<() => void>();
   const wake = (): void => {
