@@ -55,7 +55,7 @@ export interface CacheEvents {
   ];
   /** An entry made room for another. */
   evicted: [{ readonly key: string }];
-  /** A period of counting ended: the keys (as text) read at least twice in it, in no order. */
+  /** A period of counting ended: the keys (as text) read at least twice in it, in no order, and some of those read once, for more (see `PopularKeys`). */
   popular: [{ readonly keys: readonly PopularKey[] }];
   /** The source failed for a key. */
   loadFailed: [{ readonly key: string; readonly error: Error }];
@@ -109,7 +109,7 @@ export interface Cache<K, V> extends AsyncDisposable {
   sample(most: number): readonly SampledEntry[];
   /** The entry of this key, as text, if it would be served from process memory now; does not count as a read. */
   holds(key: string): SampledEntry | undefined;
-  /** The keys read most here in the last full period (10 s, or 10,000 reads if that is sooner), most read first; at most 1,000, each read at least twice. */
+  /** The keys read most here in the last full period (10 s, or 10,000 reads if that is sooner), most read first; at most 1,000. A key that was read once may stand for the others of its kind, as four reads. */
   popular(): readonly PopularKey[];
   /** The keys and tags read most here since the start, at most `limit` of each, most read first. Bounded: what has less than a 500th of all reads may be missing. */
   hot(limit: number): Hot;

@@ -18,7 +18,7 @@ const NO_BYTES = Buffer.alloc(0);
 const MAX_TAGS = 64;
 
 /** The popular set: counts of one period, handed over when it ends. */
-const POPULAR_PERIOD = { periodMs: 10_000, maxReads: 10_000, maxKeys: 10_000 };
+const POPULAR_PERIOD = { periodMs: 10_000, maxReads: 10_000, maxKeys: 10_000, onceAMinute: 2_000 };
 /** Keys of the last period that are kept to be asked for. */
 const MAX_POPULAR = 1000;
 

@@ -20,7 +20,7 @@ export const RECORDING = Object.freeze({
   slack: 0.01,
 });
 
-/** What is told of each cache: the counts of one of its periods, each at least 2. */
+/** What is told of each cache: the counts of one of its periods. */
 export interface CountedCache {
   readonly name: string;
   on(event: 'popular', listener: (told: { readonly keys: readonly PopularKey[] }) => void): void;

@@ -116,6 +116,8 @@ export class Warmer {
   readonly #o: WarmerOptions;
   readonly #closing = new AbortController();
   #running: Promise<WarmReport> | null = null;
+  /** Until it looks whether somebody else has warmed: told of the same loss twice, it looks once. */
+  #waits = false;
   /** The remote tier began anew: what was done so far is gone. */
   #again = false;
   readonly counts = { runs: { done: 0, elsewhere: 0, no_remote: 0, failed: 0, stopped: 0 }, loaded: 0, found: 0 };
@@ -136,15 +138,25 @@ export class Warmer {
 
   /** Warms unless another instance does or has, `delayMs` from now, more or less. */
   async runOnce(delayMs = 0): Promise<WarmReport | null> {
+    if (delayMs > 0 && this.#waits) return null;
     if (this.#running !== null) {
       this.#again = true;
       return this.#running;
     }
     try {
-      if (delayMs > 0) await pause(this.#o.clock, delayMs * (0.5 + this.#o.random()), this.#closing.signal);
+      if (delayMs > 0) await this.#wait(delayMs);
       return await this.run({}, false);
     } catch {
       return null;
+    }
+  }
+
+  async #wait(delayMs: number): Promise<void> {
+    this.#waits = true;
+    try {
+      await pause(this.#o.clock, delayMs * (0.5 + this.#o.random()), this.#closing.signal);
+    } finally {
+      this.#waits = false;
     }
   }
 

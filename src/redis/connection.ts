@@ -78,6 +78,7 @@ function place(endpoint: Endpoint, backOff: (attempt: number) => number): Client
         sentinels: endpoint.sentinels.map(({ host, port }) => ({ host, port })),
         name: endpoint.master,
         role: 'master',
+        natMap: endpoint.natMap,
         ...(username === undefined ? {} : { sentinelUsername: username }),
         ...(password === undefined ? {} : { sentinelPassword: password }),
         ...(endpoint.tls === null ? {} : { sentinelTLS: { ...endpoint.tls }, enableTLSForSentinelMode: true }),

@@ -44,7 +44,7 @@ export class LogShard implements LogPart {
   readonly #tags: LogTags;
   readonly #position: () => LogPosition;
   readonly #listener: () => LogStoreListener | null;
-  /** Of all processes that find the table gone, one makes it. The others learn of it from the bus, or not at all. */
+  /** Of all processes that find the table gone, one makes it. The others learn of it from the bus, or from a base that is newer when they read next. */
   readonly #tellAnew: () => void;
   readonly #calls: ScriptCalls;
   readonly #values: RedisValues;
@@ -189,6 +189,8 @@ export class LogShard implements LogPart {
     if (!reply.ok || !Array.isArray(reply.value) || this.#position().epoch !== epoch) return null;
     const { isAnew, base, fence, fields } = this.#layout.opened(reply.value.map(String));
     if (isAnew) this.#tellAnew();
+    // Made anew by another, whose word on the bus may have been lost.
+    else if (this.#known?.epoch === epoch && base > this.#known.base) this.#listener()?.onAnew(false);
     const stamps: [number, number][] = [];
     for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([Number(fields[i]), Number(fields[i + 1])]);
     this.#tags.merge(stamps);

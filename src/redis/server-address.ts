@@ -28,6 +28,11 @@ export interface RedisServer {
   readonly keyFile?: string;
   /** The name that the certificate has to be for, and that is sent to the server (SNI). @defaultValue the host */
   readonly servername?: string;
+  /**
+   * Where servers are reached that Sentinels or a Cluster announce at an address of their own network: `{ '10.0.0.1:6379': 'redis.example.com:17001' }`; in a URL
+   * `natMap=10.0.0.1:6379=redis.example.com:17001,…`. Sentinels and replicas belong in it too. An address that is not in it is used as it is.
+   */
+  readonly natMap?: Readonly<Record<string, string>> | string;
   /** Multiplexed connections for commands, to each node, 1 to 64; one more is for the bus. @defaultValue 1 */
   readonly connections?: number;
   /** Longest wait for a connection in ms, 10 to 60,000. @defaultValue 2,000 */
@@ -63,6 +68,9 @@ export interface Tuning {
   readonly keepAliveMs: number;
 }
 
+/** By an address as servers announce it (`10.0.0.1:6379`): where it is reached. */
+export type NatMap = Readonly<Record<string, HostPort>>;
+
 interface Shared {
   readonly login: Login;
   /** `null`: in the clear. */
@@ -81,14 +89,18 @@ export type RedisAddress = Shared &
         readonly master: string;
         readonly db: number;
         readonly sentinelLogin: Login;
+        readonly natMap: NatMap;
       }
-    | { readonly kind: 'cluster'; readonly nodes: readonly HostPort[] }
+    | { readonly kind: 'cluster'; readonly nodes: readonly HostPort[]; readonly natMap: NatMap }
   );
 
 const FORMS = 'give redis://HOST:PORT, redis+sentinel://HOST,HOST/MASTER, redis+cluster://HOST,HOST (rediss… with TLS) or unix:/PATH';
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 const MAX_HOSTS = 64;
+const MAX_ANNOUNCED = 2000;
+const NAT_FORM =
+  '"natMap" must be { "HOST:PORT": "HOST:PORT" } or, in a URL, HOST:PORT=HOST:PORT,…: the address that is announced, and where it is reached';
 const MAX_DATABASE = 65_535;
 
 const TEXTS = [
@@ -147,7 +159,7 @@ function parse(given: string | RedisServer, read: ReadFile): RedisAddress {
     const { db = '', ...parameters } = parametersOf(query);
     const settings = settle(userInfo, parameters, fields, read);
     if (settings.tls !== null) throw invalid('TLS files go with rediss://, not with a Unix socket; leave them out');
-    return { kind: 'socket', path: decode(path), db: database(db), ...withoutSentinel(settings) };
+    return { kind: 'socket', path: decode(path), db: database(db), ...withoutNat(withoutSentinel(settings)) };
   }
   const [, scheme = '', topology = '', userInfo, hosts = '', rest = '', query] = URL_FORM.exec(url) ?? [];
   if (scheme === '') throw invalid(`the Redis URL is none that is known; ${FORMS}`);
@@ -171,7 +183,7 @@ function parse(given: string | RedisServer, read: ReadFile): RedisAddress {
       const [first = { host: '127.0.0.1', port: REDIS_PORT }, ...others] = hosts === '' ? [] : hostsOf(hosts, REDIS_PORT);
       if (others.length > 0) throw invalid('several hosts go with redis+sentinel:// or redis+cluster://; redis:// takes one');
       if (path.length > 1) throw invalid('what follows the host is the number of a database: redis://HOST:PORT/0');
-      return { kind: 'standalone', ...first, db: database(path[0] ?? ''), ...withoutSentinel(settings), tls };
+      return { kind: 'standalone', ...first, db: database(path[0] ?? ''), ...withoutNat(withoutSentinel(settings)), tls };
     }
   }
 }
@@ -194,7 +206,11 @@ export function describeAddress(address: RedisAddress): string {
   }
 }
 
-interface Settled extends Shared {
+interface Announced extends Shared {
+  readonly natMap: NatMap;
+}
+
+interface Settled extends Announced {
   readonly sentinelLogin: Login;
 }
 
@@ -209,7 +225,7 @@ function settle(
   const [user = '', ...password] = (userInfo ?? '').split(':');
   if (user !== '') inUrl.username = decode(user);
   if (password.length > 0) inUrl.password = decode(password.join(':'));
-  const known: readonly string[] = [...TEXTS, ...Object.keys(NUMBERS)];
+  const known: readonly string[] = [...TEXTS, 'natMap', ...Object.keys(NUMBERS)];
   const all: Record<string, unknown> = { ...inUrl };
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
@@ -243,6 +259,7 @@ function settle(
     login: login('username', 'password', 'passwordFile'),
     sentinelLogin: login('sentinelUsername', 'sentinelPassword', 'sentinelPasswordFile'),
     tls: Object.keys(given).length === 0 ? null : given,
+    natMap: natMapOf(all.natMap),
     tuning: {
       connections: numberOf(all, 'connections'),
       connectTimeoutMs: numberOf(all, 'connectTimeoutMs'),
@@ -252,7 +269,13 @@ function settle(
   };
 }
 
-function withoutSentinel({ sentinelLogin, ...shared }: Settled): Shared {
+function withoutNat({ natMap, ...shared }: Announced): Shared {
+  if (Object.keys(natMap).length > 0)
+    throw invalid('"natMap" goes with redis+sentinel:// or redis+cluster://, whose servers announce addresses; leave it out');
+  return shared;
+}
+
+function withoutSentinel({ sentinelLogin, ...shared }: Settled): Announced {
   if (Object.keys(sentinelLogin).length > 0) throw invalid('a log-in of Sentinels goes with redis+sentinel:// only; leave it out');
   return shared;
 }
@@ -264,6 +287,20 @@ function numberOf(all: Readonly<Record<string, unknown>>, name: keyof typeof NUM
   if (typeof number !== 'number' || !Number.isInteger(number) || number < least || number > most)
     throw invalid(`"${name}" must be a whole number from ${least} to ${most}`);
   return number;
+}
+
+function natMapOf(given: unknown = {}): NatMap {
+  if (typeof given !== 'string' && (typeof given !== 'object' || given === null)) throw invalid(NAT_FORM);
+  const pairs: unknown[][] = typeof given === 'string' ? given.split(',').map((pair) => pair.split('=')) : Object.entries(given);
+  const found: Record<string, HostPort> = {};
+  for (const pair of pairs) {
+    const [announced, reached] = pair.map((one) => (typeof one === 'string' ? hostsOf(one, REDIS_PORT)[0] : undefined));
+    if (announced === undefined || reached === undefined || pair.length > 2) throw invalid(NAT_FORM);
+    found[`${announced.host}:${announced.port}`] = reached;
+  }
+  const { length } = Object.keys(found);
+  if (length > MAX_ANNOUNCED) throw invalid(`"natMap" has ${length} addresses; ${MAX_ANNOUNCED} are the most`);
+  return found;
 }
 
 function hostsOf(text: string, usualPort: number): HostPort[] {

@@ -4,7 +4,8 @@ import type { Logged } from './check.ts';
 import { pause } from './outsider.ts';
 import type { Load, WorkerSetup } from './protocol.ts';
 import type { SeededChance } from './random.ts';
-import type { RedisControl } from './redis-control.ts';
+import type { RedisControl } from './redis/control.ts';
+import type { RedisFront } from './redis/front.ts';
 import type { ProcessControl } from './scenario.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -112,7 +113,7 @@ export class Fleet implements AsyncDisposable {
       index,
       redis,
       database,
-      start: () => this.#start(index, proxied.href, `redis://127.0.0.1:${redis.port}`),
+      start: () => this.#start(index, proxied.href, redis.url),
       load: this.#options.load,
       working: () => this.#working,
     });
@@ -143,7 +144,7 @@ export class Fleet implements AsyncDisposable {
 
 interface PlaceParts {
   readonly index: number;
-  readonly redis: FaultProxy;
+  readonly redis: RedisFront;
   readonly database: FaultProxy;
   readonly start: () => Promise<WorkerProcess>;
   readonly load: Load;
@@ -152,7 +153,7 @@ interface PlaceParts {
 
 class Place implements ProcessControl {
   readonly index: number;
-  readonly redis: FaultProxy;
+  readonly redis: RedisFront;
   readonly database: FaultProxy;
   readonly #parts: PlaceParts;
   #worker: WorkerProcess | null = null;

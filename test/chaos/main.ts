@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util';
 import { Databases } from './database.ts';
 import { applyMutation, mutationNamed, mutations } from './mutations.ts';
+import type { Topology } from './redis/control.ts';
+import { TOPOLOGIES } from './redis/control.ts';
 import { details, table } from './report.ts';
 import type { RunResult } from './run.ts';
 import { run } from './run.ts';
@@ -10,6 +12,7 @@ import { contestantNamed, copySource } from './source-copy.ts';
 
 const OPTIONS = {
   scenario: { type: 'string' },
+  redis: { type: 'string', default: 'standalone' },
   seeds: { type: 'string' },
   seconds: { type: 'string', default: '20' },
   bound: { type: 'string', default: '1000' },
@@ -28,6 +31,7 @@ const OPTIONS = {
 const HELP = `npm run chaos -- [options]
 
   --scenario NAME[,NAME]   only these (default: all)
+  --redis KIND[,KIND]      standalone, tls, sentinel, cluster (default: standalone)
   --seeds 1,2,3            one run each (default: one drawn at random, and printed)
   --seconds 20             of load in each run; a fault that was begun is played to its end
   --bound 1000             the promise in ms
@@ -57,6 +61,7 @@ function number(
 }
 
 interface Job {
+  readonly topology: Topology;
   readonly scenario: string;
   readonly seed: number;
 }
@@ -77,15 +82,19 @@ async function runAll(values: Values, source: string, jobs: readonly Job[]): Pro
   const lane = async (): Promise<void> => {
     await using databases = await Databases.start(source, shared.keys);
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const result = await run({ ...shared, scenario: scenarioNamed(job.scenario), seed: job.seed }, databases);
+      const result = await run({ ...shared, topology: job.topology, scenario: scenarioNamed(job.scenario), seed: job.seed }, databases);
       results.push(result);
       if (values.json) console.log(JSON.stringify(result));
-      else console.error(`${job.scenario}, seed ${job.seed}: ${result.broken.length === 0 ? 'held' : result.broken.join('; ')}`);
+      else
+        console.error(
+          `${job.scenario} (${job.topology}), seed ${job.seed}: ${result.broken.length === 0 ? 'held' : result.broken.join('; ')}`,
+        );
     }
   };
   const lanes = Math.min(number(values, 'jobs', 1, 16), jobs.length);
   await Promise.all(Array.from({ length: lanes }, lane));
-  const place = (result: RunResult): number => jobs.findIndex(({ scenario, seed }) => scenario === result.scenario && seed === result.seed);
+  const place = (result: RunResult): number =>
+    jobs.findIndex(({ topology, scenario, seed }) => topology === result.topology && scenario === result.scenario && seed === result.seed);
   return results.sort((a, b) => place(a) - place(b));
 }
 
@@ -122,8 +131,22 @@ async function runMutations(values: Values, seeds: readonly number[]): Promise<b
   return allCaught;
 }
 
-function jobsOf(names: readonly string[], seeds: readonly number[]): Job[] {
-  return names.flatMap((scenario) => seeds.map((seed) => ({ scenario, seed })));
+/** What can be played on each; a scenario that can be played on none of them is an error. */
+function jobsOf(names: readonly string[], seeds: readonly number[], topologies: readonly Topology[] = ['standalone']): Job[] {
+  return names.flatMap((scenario) => {
+    const { on = TOPOLOGIES } = scenarioNamed(scenario);
+    const fitting = topologies.filter((topology) => on.includes(topology));
+    if (fitting.length === 0) throw new Error(`"${scenario}" is for ${on.join(', ')}; choose one with --redis`);
+    return fitting.flatMap((topology) => seeds.map((seed) => ({ topology, scenario, seed })));
+  });
+}
+
+function topologiesOf(values: Values): Topology[] {
+  return values.redis.split(',').map((name) => {
+    const topology = TOPOLOGIES.find((one) => one === name);
+    if (topology === undefined) throw new Error(`--redis is "${values.redis}"; give some of ${TOPOLOGIES.join(', ')}`);
+    return topology;
+  });
 }
 
 async function main(): Promise<number> {
@@ -135,7 +158,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (values.list) {
-    for (const { name, claim } of scenarios) console.log(`${name.padEnd(28)}${claim}`);
+    for (const { name, claim, on } of scenarios) console.log(`${name.padEnd(28)}${claim}${on === undefined ? '' : ` (${on.join(', ')})`}`);
     for (const { name, without, caughtBy } of mutations) console.log(`--mutate ${name.padEnd(19)}${without} (${caughtBy.join(', ')})`);
     return 0;
   }
@@ -143,10 +166,11 @@ async function main(): Promise<number> {
   if (!seeds.every(Number.isSafeInteger)) throw new Error(`--seeds is "${values.seeds}"; give whole numbers with commas between`);
   if (!values.json) console.error(`seeds ${seeds.join(',')}`);
   if (values.mutate !== undefined) return (await runMutations(values, seeds)) ? 0 : 1;
-  const names = values.scenario?.split(',') ?? scenarios.map(({ name }) => name);
-  for (const name of names) scenarioNamed(name);
+  const topologies = topologiesOf(values);
+  const playable = scenarios.filter(({ on }) => on === undefined || on.some((one) => topologies.includes(one)));
+  const jobs = jobsOf(values.scenario?.split(',') ?? playable.map(({ name }) => name), seeds, topologies);
   using copy = copySource();
-  const results = await runAll(values, copy.source, jobsOf(names, seeds));
+  const results = await runAll(values, copy.source, jobs);
   const broken = results.filter((result) => result.broken.length > 0);
   if (!values.json) {
     console.log(`\n${table(results)}\n`);

@@ -2,6 +2,7 @@ import type { RunResult } from './run.ts';
 
 const HEAD = [
   'scenario',
+  'redis',
   'seed',
   'reads',
   'writes',
@@ -29,7 +30,7 @@ export function table(results: readonly RunResult[]): string {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+        .map((cell, column) => (column <= 1 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
         .join('  ')
         .trimEnd(),
     )
@@ -41,6 +42,7 @@ function rowOf(result: RunResult): string[] {
   const perMillion = (count: number): string => String(Math.round((count * 1e6) / Math.max(1, result.reads)));
   return [
     result.scenario,
+    result.topology,
     String(result.seed),
     String(result.reads),
     String(result.writes),
@@ -63,12 +65,12 @@ function rowOf(result: RunResult): string[] {
 }
 
 /** What was broken, with the first reads that show it. */
-export function details({ scenario, seed, broken, examples, errors, errorTexts }: RunResult): string {
+export function details({ scenario, topology, seed, broken, examples, errors, errorTexts }: RunResult): string {
   const lines = broken.map((sentence) => `  ${sentence}`);
   for (const { process, key, version, stalenessMs } of examples)
     lines.push(
       `    process ${process} read version ${version} of key ${key} ${Math.round(stalenessMs)} ms after a newer one was committed`,
     );
   if (errors.other > 0) for (const [words, count] of Object.entries(errorTexts)) lines.push(`    ${count} times: ${words}`);
-  return [`${scenario}, seed ${seed}:`, ...lines].join('\n');
+  return [`${scenario} (${topology}), seed ${seed}:`, ...lines].join('\n');
 }

@@ -7,13 +7,15 @@ import { History } from './history.ts';
 import { ABSENT, WriteLog, writesOf } from './logs.ts';
 import { Outsider, pause } from './outsider.ts';
 import { SeededChance } from './random.ts';
-import { RedisControl } from './redis-control.ts';
+import type { RedisControl, Topology } from './redis/control.ts';
+import { startRedisControl } from './redis/control.ts';
 import type { Scenario, World } from './scenario.ts';
 import { tempFolder } from './temp-folder.ts';
 import { Witness } from './witness.ts';
 
 export interface RunOptions {
   readonly scenario: Scenario;
+  readonly topology: Topology;
   readonly seed: number;
   readonly seconds: number;
   readonly boundMs: number;
@@ -29,6 +31,7 @@ export interface RunOptions {
 
 export interface RunResult extends Findings {
   readonly scenario: string;
+  readonly topology: Topology;
   readonly seed: number;
   readonly seconds: number;
   readonly faults: number;
@@ -56,7 +59,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
   using logs = tempFolder('chaos-logs');
   const databaseUrl = await databases.make();
   try {
-    await using redis = await RedisControl.start();
+    await using redis = await startRedisControl(options.topology, chance);
     const share = 1 / options.processes;
     const load = {
       readsPerSecond: (scenario.load?.readsPerSecond ?? options.readsPerSecond) * share,
@@ -81,6 +84,7 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
     const result = {
       ...findings,
       scenario: scenario.name,
+      topology: options.topology,
       seed,
       seconds: options.seconds,
       faults: windows.faults.length,

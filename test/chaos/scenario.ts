@@ -1,12 +1,13 @@
 import type { FaultProxy } from '../support/fault-proxy.ts';
 import type { Load } from './protocol.ts';
 import type { SeededChance } from './random.ts';
-import type { RedisControl } from './redis-control.ts';
+import type { RedisControl, Topology } from './redis/control.ts';
+import type { RedisFront } from './redis/front.ts';
 
 /** One process of a run, whoever lives in it. */
 export interface ProcessControl {
   readonly index: number;
-  readonly redis: FaultProxy;
+  readonly redis: RedisFront;
   readonly database: FaultProxy;
   freeze(): void;
   thaw(): void;
@@ -36,6 +37,8 @@ export interface Scenario {
   readonly name: string;
   /** What has to hold all the same, in a sentence. */
   readonly claim: string;
+  /** On which kinds of Redis it can be played. @defaultValue all */
+  readonly on?: readonly Topology[];
   readonly load?: Partial<Load>;
   /** One load of three takes up to this long after it read its rows, in ms. @defaultValue 150 */
   readonly slowLoadMs?: number;

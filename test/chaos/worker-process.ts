@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { FaultProxy } from '../support/fault-proxy.ts';
+import type { RedisFront } from './redis/front.ts';
 import type { Answer, Command, WorkerSetup } from './protocol.ts';
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
@@ -88,6 +89,6 @@ export class WorkerProcess {
 /** A process's place in the run: its two proxies stay, whoever lives in it. */
 export interface Place {
   readonly index: number;
-  readonly redis: FaultProxy;
+  readonly redis: RedisFront;
   readonly database: FaultProxy;
 }

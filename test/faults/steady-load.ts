@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Logger } from '../../src/core/logger.ts';
 import type { Forebay } from '../../src/forebay.ts';
 import { createForebay } from '../../src/forebay.ts';
@@ -23,7 +25,10 @@ export interface Report {
   /** Of one query by id, past all caches, at the same time. */
   readonly databaseP99Ms: number;
   readonly worstMs: number;
+  /** Of the Forebay that said most. */
   readonly logLines: readonly string[];
+  /** What this process, with both of them, held after a collection of garbage: the most, less what it was at first, in bytes. */
+  readonly grownBytes: number;
 }
 
 /** Two Forebays on one database and one Redis: one writes, as does somebody with SQL of his own, the other reads at a steady rate, mostly from Redis since its own memory is small. */
@@ -32,6 +37,8 @@ export interface SteadyLoad extends AsyncDisposable {
   readonly writer: Forebay;
   /** Resolves when a read, of a file that is wanted, was answered by Redis, to the ms it took from this call. */
   servedByRedis(isWanted?: (id: string) => boolean): Promise<number>;
+  /** Takes note of the memory in use. */
+  weigh(): void;
   /** What was met since the start. */
   report(): Report;
 }
@@ -41,15 +48,29 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+function heldBytes(): number {
+  collectGarbage();
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 export async function startSteadyLoad(database: string, redis: string | RedisServer): Promise<SteadyLoad> {
-  const logLines: string[] = [];
-  const say = (fields: object, message: string): void => void logLines.push(`${message} ${JSON.stringify(fields)}`);
-  const logger: Logger = { debug: () => {}, info: say, warn: say, error: say };
-  const open = (): Promise<Forebay> => createForebay({ database, redis, logger, local: { maxEntries: 8 }, maxStalenessMs: BOUND_MS });
+  const logs: string[][] = [];
+  const open = (): Promise<Forebay> => {
+    const lines: string[] = [];
+    logs.push(lines);
+    const say = (fields: object, message: string): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+    const logger: Logger = { debug: () => {}, info: say, warn: say, error: say };
+    return createForebay({ database, redis, logger, local: { maxEntries: 8 }, maxStalenessMs: BOUND_MS });
+  };
   const sql = await openDatabase(database);
   const writer = await open();
   const reader = await open();
-  logLines.length = 0;
+  for (const lines of logs) lines.length = 0;
   /** By file: when each version was known to be committed. */
   const commits = new Map<string, { readonly version: number; readonly at: number }[]>();
   for (let n = 0; n < FILES; n += 1) {
@@ -109,6 +130,7 @@ export async function startSteadyLoad(database: string, redis: string | RedisSer
   };
   let turn = 0;
   const nextId = (): string => ids[(turn = (turn * 31 + 17) % 1_000_003) % ids.length] ?? '';
+  const weights: number[] = [];
   const readTimer = setInterval(() => track(read(nextId())), READ_EVERY_MS);
   const writeTimer = setInterval(() => track(write(nextId())), WRITE_EVERY_MS);
   return {
@@ -119,7 +141,9 @@ export async function startSteadyLoad(database: string, redis: string | RedisSer
       await new Promise<void>((resolve) => waiting.push({ isWanted, resolve }));
       return performance.now() - from;
     },
+    weigh: () => void weights.push(heldBytes()),
     report: () => {
+      const [first = 0] = weights;
       return {
         reads: tookMs.length,
         writes,
@@ -129,7 +153,8 @@ export async function startSteadyLoad(database: string, redis: string | RedisSer
         p99Ms: quantile(tookMs, 0.99),
         databaseP99Ms: quantile(queryMs, 0.99),
         worstMs: quantile(tookMs, 1),
-        logLines,
+        logLines: logs.toSorted((a, b) => b.length - a.length)[0] ?? [],
+        grownBytes: Math.max(...weights, first) - first,
       };
     },
     [Symbol.asyncDispose]: async () => {

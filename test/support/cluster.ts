@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
-import { vi } from 'vitest';
+import { eventually } from './eventually.ts';
 import type { TestRedis } from './redis.ts';
 import { freePort, startRedis } from './redis.ts';
 
@@ -70,13 +70,10 @@ export async function startCluster({ primaries: count = 3, replicas = 0, args = 
   };
   const settled = async (): Promise<void> => {
     for (const port of nodes.keys()) {
-      await vi.waitFor(
-        async () => {
-          const info = String(await ask(port, 'CLUSTER', 'INFO'));
-          if (!info.includes('cluster_state:ok') || !info.includes(`cluster_known_nodes:${nodes.size}`)) throw new Error(info);
-        },
-        { timeout: 20_000, interval: 50 },
-      );
+      await eventually(async () => {
+        const info = String(await ask(port, 'CLUSTER', 'INFO'));
+        if (!info.includes('cluster_state:ok') || !info.includes(`cluster_known_nodes:${nodes.size}`)) throw new Error(info);
+      });
     }
   };
   try {
@@ -94,13 +91,10 @@ export async function startCluster({ primaries: count = 3, replicas = 0, args = 
       for (let n = 0; n < replicas; n += 1) {
         const replica = await start();
         await ask(replica, 'CLUSTER', 'MEET', '127.0.0.1', first);
-        await vi.waitFor(() => ask(replica, 'CLUSTER', 'REPLICATE', id), { timeout: 20_000, interval: 50 });
-        await vi.waitFor(
-          async () => {
-            if (!String(await ask(replica, 'INFO', 'replication')).includes('master_link_status:up')) throw new Error('not linked yet');
-          },
-          { timeout: 20_000, interval: 50 },
-        );
+        await eventually(() => ask(replica, 'CLUSTER', 'REPLICATE', id));
+        await eventually(async () => {
+          if (!String(await ask(replica, 'INFO', 'replication')).includes('master_link_status:up')) throw new Error('not linked yet');
+        });
       }
     }
     await settled();
@@ -120,4 +114,19 @@ export async function startCluster({ primaries: count = 3, replicas = 0, args = 
     await stop();
     throw error;
   }
+}
+
+/** What `redis-cli --cluster reshard` does for one slot. */
+export async function moveSlot({ nodes, ask }: TestCluster, slot: number, from: number, to: number): Promise<void> {
+  const [fromId, toId] = await Promise.all([from, to].map(async (port) => String(await ask(port, 'CLUSTER', 'MYID'))));
+  await ask(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId ?? '');
+  await ask(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId ?? '');
+  for (;;) {
+    const keys = (await ask(from, 'CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[];
+    if (keys.length === 0) break;
+    await ask(from, 'MIGRATE', '127.0.0.1', to, '', 0, 5000, 'REPLACE', 'KEYS', ...keys);
+  }
+  const others = [...nodes.keys()].filter((port) => port !== to && port !== from);
+  // A replica does not take it, and hears of it from the others.
+  for (const port of [to, from, ...others]) await ask(port, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId ?? '').catch(() => {});
 }

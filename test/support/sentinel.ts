@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
-import { vi } from 'vitest';
+import { eventually } from './eventually.ts';
 import type { TestRedis } from './redis.ts';
 import { freePort, startRedis } from './redis.ts';
 
@@ -124,7 +124,7 @@ export async function startSentinels(options: SentinelOptions = {}): Promise<Tes
     if (field('num-slaves') < replicas || field('num-other-sentinels') < SENTINELS - 1) throw new Error('they do not know each other yet');
   };
   try {
-    for (let at = 0; at < SENTINELS; at += 1) await vi.waitFor(() => known(at), { timeout: 20_000, interval: 50 });
+    for (let at = 0; at < SENTINELS; at += 1) await eventually(() => known(at));
   } catch (error) {
     await stop();
     throw error;

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../core/clock.ts';
 import type { Chance } from '../../core/random.ts';
 import type { ConnectionOptions, Endpoint } from '../connection.ts';
 import { closeConnection } from '../connection.ts';
-import type { HostPort, RedisAddress } from '../server-address.ts';
+import type { HostPort, NatMap, RedisAddress } from '../server-address.ts';
 import type { SlotRange } from './slots.ts';
 import { mergeRanges } from './slots.ts';
 
@@ -124,7 +124,7 @@ export class ClusterTopology {
       if (epoch < this.#epoch && now - this.#takenAt < TRUST_EPOCH_MS) return false;
       this.#epoch = epoch;
       this.#takenAt = now;
-      this.#take(parseSlots(slots, at.host));
+      this.#take(parseSlots(slots, at.host, this.#o.address.natMap));
       return true;
     } catch {
       return false;
@@ -171,12 +171,13 @@ interface ParsedMap {
 }
 
 /** `CLUSTER SLOTS`: [[first, last, [host, port, id], replica...]...]. A host that is empty is that of whoever was asked. */
-function parseSlots(reply: unknown, askedHost: string): ParsedMap {
+function parseSlots(reply: unknown, askedHost: string, natMap: NatMap): ParsedMap {
   const primaries = new Map<string, { at: HostPort; ranges: SlotRange[] }>();
   const everyone = new Map<string, HostPort>();
   for (const [first, last, ...members] of reply as [number, number, ...[string | null, number][]][]) {
     members.forEach(([host, port], place) => {
-      const at = { host: host === null || host === '' || host === '?' ? askedHost : host, port };
+      const announced = { host: host === null || host === '' || host === '?' ? askedHost : host, port };
+      const at = natMap[`${announced.host}:${port}`] ?? announced;
       const name = `${at.host}:${at.port}`;
       everyone.set(name, at);
       if (place > 0) return;

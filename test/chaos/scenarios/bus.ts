@@ -1,5 +1,7 @@
 import type { Scenario } from '../scenario.ts';
 
+/** Which connection is the bus can be told only where the proxies can read along. */
+const LEGIBLE = ['standalone', 'sentinel', 'cluster'] as const;
 const CUT_MS = 3000;
 
 export const busScenarios: readonly Scenario[] = [
@@ -11,6 +13,7 @@ export const busScenarios: readonly Scenario[] = [
   {
     name: 'bus-closed',
     claim: 'a process whose bus connection is closed for 3 s serves nothing older than the bound',
+    on: LEGIBLE,
     slowLoadMs: 500,
     fault: async ({ chance, processes, pause }) => {
       const { redis } = chance.pick(processes);
@@ -24,6 +27,7 @@ export const busScenarios: readonly Scenario[] = [
   {
     name: 'bus-half-open',
     claim: 'a process whose bus connection looks alive and brings nothing for 3 s serves nothing older than the bound',
+    on: LEGIBLE,
     // A load that is under way hears of no invalidation: only its lease keeps it from filling Redis with what is old.
     slowLoadMs: 500,
     fault: async ({ chance, processes, pause }) => {

@@ -19,9 +19,11 @@ function open() {
     const tags = new LogTags();
     tags.begin(EPOCH, number);
     const process = { number, ...createMemoryLogStore(server, { clock }, tags) };
-    const listener = { onEntry: () => {}, onGap: () => {}, onBehind: () => {}, onWake: () => {}, onAnew: () => {}, onUp: () => {} };
+    const anew: boolean[] = [];
+    const onAnew = (mine: boolean): void => void anew.push(mine);
+    const listener = { onEntry: () => {}, onGap: () => {}, onBehind: () => {}, onWake: () => {}, onAnew, onUp: () => {} };
     process.store.listen(listener, () => ({ epoch: EPOCH, number: process.number }));
-    return process;
+    return Object.assign(process, { anew });
   };
   const [writer, reader] = [openOne(0), openOne(0)];
   const lines = [writer.commands, writer.bus, reader.bus];
@@ -115,4 +117,30 @@ it('a server that is set back to an older copy of itself at any moment of a read
   }
   expect(outcomes.length).toBeGreaterThan(2);
   expect(outcomes).not.toContain('found');
+});
+
+it('a process that missed the word that the table was made anew learns it from its next read', async () => {
+  const world = open();
+  const { clock, server, reader } = world;
+  await world.start();
+  await world.apply(entry(1));
+  reader.number = 1;
+  const readAll = async (): Promise<void> => {
+    const read = reader.store.read(KEY, clock.now() + 50);
+    await flow(clock, reader.commands);
+    await read;
+  };
+  await readAll();
+  reader.anew.length = 0;
+  await readAll();
+  expect(reader.anew).toEqual([]);
+  server.redis.flush();
+  // The word of the other one, who makes it, is on its way to the reader.
+  await world.apply(entry(2));
+  reader.number = 2;
+  reader.anew.length = 0;
+  await readAll();
+  expect(reader.anew).toEqual([false]);
+  await readAll();
+  expect(reader.anew).toEqual([false]);
 });

@@ -46,6 +46,16 @@ describe('the address of Redis', () => {
         db: 4,
         ...plain,
         sentinelLogin: { username: 'watch', password: 'x' },
+        natMap: {},
+      },
+    ],
+    [
+      'redis+cluster://a?natMap=10.0.0.1:7000=out.example:17000,[::1]:7001=out.example:17001',
+      {
+        kind: 'cluster',
+        nodes: [{ host: 'a', port: 6379 }],
+        ...plain,
+        natMap: { '10.0.0.1:7000': { host: 'out.example', port: 17_000 }, '::1:7001': { host: 'out.example', port: 17_001 } },
       },
     ],
     [
@@ -59,11 +69,19 @@ describe('the address of Redis', () => {
         login: { username: 'u', password: 'p' },
         tls: {},
         tuning: { ...tuning, connections: 4, frozenAfterMs: 500 },
+        natMap: {},
       },
     ],
   ])('%s', (url, address) => {
     expect(parseRedisServer(url)).toEqual(address);
     expect(isRedisUrl(url)).toBe(true);
+  });
+
+  test('where announced addresses are reached may be given as an object', () => {
+    const given = { url: 'redis+sentinel://s/main', natMap: { '10.0.0.1:6379': 'out.example:1', '10.0.0.2:6379': 'out.example:2' } };
+    expect(parseRedisServer(given)).toMatchObject({
+      natMap: { '10.0.0.1:6379': { host: 'out.example', port: 1 }, '10.0.0.2:6379': { host: 'out.example', port: 2 } },
+    });
   });
 
   test('secrets and certificates come from files, by the URL or beside it', () => {
@@ -105,6 +123,12 @@ describe('the address of Redis', () => {
     [{ url: 'redis://cache', password: 'a', passwordFile: 'b' }, /both given/],
     [{ url: 'rediss://cache', certFile: 'a' }, /cannot be read/],
     [{ url: 'redis://cache', connections: 1.5 }, /whole number/],
+    ['redis+cluster://a?natMap=10.0.0.1:7000', /"natMap" must be \{ "HOST:PORT": "HOST:PORT" \}/],
+    ['redis+cluster://a?natMap=a:1=b:2=c:3', /"natMap" must be/],
+    ['redis+cluster://a?natMap=a:1=b:99999', /not HOST or HOST:PORT/],
+    [{ url: 'redis+cluster://a', natMap: { 'a:1': 2 } } as unknown as RedisServer, /"natMap" must be/],
+    [{ url: 'redis+cluster://a', natMap: 7 } as unknown as RedisServer, /"natMap" must be/],
+    ['redis://a?natMap=a:1=b:2', /goes with redis\+sentinel:\/\/ or redis\+cluster/],
     [{ url: 'redis://cache', pool: 4 } as RedisServer, /"pool" is no setting/],
   ])('%j is refused with a word on what to do', (given, words) => {
     expect(() => parseRedisServer(given)).toThrow(
