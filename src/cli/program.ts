@@ -20,6 +20,9 @@ Examples:
   forebay index ~/Pictures --hash        put file records into the database, without serving
   forebay attach --table documents --id id    caches hear of every change of a table of your own
   forebay report --period 1h             what the caches of a running service saved, and what more memory would
+  forebay status                         whether a running service can serve, and what is amiss
+  forebay inspect ID                     what each tier holds of a file
+  forebay invalidate --tag folder:/srv   make every cache forget
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.

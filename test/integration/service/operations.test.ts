@@ -28,6 +28,7 @@ describe('the token', () => {
     ['DELETE', `/v1/files/${ID}`],
     ['PUT', `/v1/files/${ID}/meta`],
     ['POST', '/v1/tags/a/invalidate'],
+    ['POST', '/v1/cache/invalidate'],
     ['DELETE', `/v1/cache/files/${ID}`],
     ['GET', `/v1/cache/files/${ID}`],
     ['POST', '/v1/admin/redis/isolate'],
