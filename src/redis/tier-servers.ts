@@ -53,14 +53,14 @@ export class OneServer implements TierServers {
   readonly #calls: ScriptCalls;
   readonly #values: RedisValues;
 
-  constructor(options: RedisOptions, endpoint: Endpoint, { tags, onMessage, onGap, onUp }: TierEars) {
+  constructor(options: RedisOptions, endpoint: Endpoint, ears: TierEars) {
     this.#link = new RedisLink(options, endpoint);
     const { clock, chance, prefix, boundMs } = this.#link;
     this.#prefix = prefix;
     this.#channel = `${prefix}forebay:bus`;
     this.#table = `${prefix}forebay:tags`;
     this.#calls = new ScriptCalls(this.#link);
-    const sync = new TagSync({ calls: this.#calls, table: this.#table, tags, clock, chance });
+    const sync = new TagSync({ calls: this.#calls, table: this.#table, tags: ears.tags, clock, chance });
     this.#values = new RedisValues(this.#link, this.#calls, {
       key: null,
       begin: (client) => {
@@ -74,10 +74,10 @@ export class OneServer implements TierServers {
       clock,
       echoMs: boundMs / 4,
       deadAfterMs: boundMs * 2,
-      onMessage,
-      onGap,
+      onMessage: (text) => ears.onMessage(text),
+      onGap: () => ears.onGap(),
     });
-    this.#link.onUp(onUp);
+    this.#link.onUp(() => ears.onUp());
     this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
   }
 

@@ -60,7 +60,7 @@ export class MovingBus<P> {
   }
 
   #openOn(member: Member<P>): { readonly member: Member<P>; readonly bus: Bus; readonly client: Redis } {
-    const { members, channel, onMessage, onGap, proves } = this.#o;
+    const { members, channel, proves } = this.#o;
     const { link } = member;
     const client = link.openSubscriber();
     client.on('sunsubscribe', () => {
@@ -75,8 +75,8 @@ export class MovingBus<P> {
       clock: link.clock,
       echoMs: link.boundMs / 4,
       deadAfterMs: link.boundMs * 2,
-      onMessage: (text) => onMessage(text),
-      onGap: () => onGap(),
+      onMessage: (text) => this.#o.onMessage(text),
+      onGap: () => this.#o.onGap(),
       ...(proves === undefined ? {} : { proves: () => proves(member) }),
     });
     return { member, bus, client };
