@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { slotOf } from '../../src/redis/cluster/slots.ts';
+import { readTags } from '../../src/redis/scripts.ts';
 import type { TestCluster } from '../support/cluster.ts';
 import { startCluster } from '../support/cluster.ts';
 import { moveSlot, ownerOf, SlotMove } from '../support/cluster-changes.ts';
@@ -131,12 +132,14 @@ describe('the slot of the tag table moves', () => {
     const key = await newKey(cluster, { with: slotOf(TABLE) });
     await bodyOf(a, key);
     const before = a.tags.point;
-    const lift = held.hold('answers', (place) => place.name === 'forebay' && place.port === port);
+    const { sha1 } = readTags('', '', '', true).script;
+    const lift = held.hold('answers', (place) => place.port === port && place.text.includes(sha1));
+    // There is news, so that the whole table is read.
+    await cluster.ask(port, 'HSET', TABLE, 'n', before.stamp + 1);
     const late = a.read(key, performance.now() + 20_000);
     await vi.waitFor(() => expect(held.waiting).toBeGreaterThan(0), PATIENCE);
     await moveSlot(cluster, slotOf(TABLE));
-    const other = await newKey(cluster, { with: slotOf(TABLE) });
-    await bodyOf(a, other);
+    await bodyOf(a, await newKey(cluster, { with: slotOf(TABLE) }));
     const { point } = a.tags;
     expect(point.generation).not.toBe(before.generation);
     lift();

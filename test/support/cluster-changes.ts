@@ -17,6 +17,15 @@ export async function ownerOf(cluster: TestCluster, slot: number, asked?: number
   return (await rangeOf(cluster, slot, asked))[2][1];
 }
 
+/** Port of the replica of a slot's primary, once the others know of it. */
+export async function replicaOf(cluster: TestCluster, slot: number): Promise<number> {
+  return vi.waitFor(async () => {
+    const [, , , replica] = await rangeOf(cluster, slot);
+    if (replica === undefined) throw new Error(`the replica for slot ${slot} is not known yet`);
+    return replica[1];
+  }, PATIENCE);
+}
+
 /** A slot on its way from node to node, as `redis-cli --cluster reshard` moves it; in steps, so that a test can look in between. */
 export class SlotMove {
   readonly #cluster: TestCluster;
@@ -67,7 +76,7 @@ export async function moveSlot(cluster: TestCluster, slot: number, to?: number):
 
 /** The only replica of the node that has a slot, cut off from it so that it misses all that is written from here on. */
 export async function cutOffReplica(cluster: TestCluster, slot: number): Promise<{ primary: number; promote: () => Promise<number> }> {
-  const [, , [, primary], [, replica] = ['', 0]] = await rangeOf(cluster, slot);
+  const [primary, replica] = [await ownerOf(cluster, slot), await replicaOf(cluster, slot)];
   const other = cluster.primaries.find((port) => port !== primary) ?? 0;
   // What has been written so far is there.
   await vi.waitFor(async () => {

@@ -5,6 +5,8 @@ import { openConnection } from '../../src/redis/connection.ts';
 interface Place {
   readonly name: string;
   readonly port: number;
+  /** What is sent, as far as it is text. */
+  readonly text: string;
 }
 
 interface Hold {
@@ -25,8 +27,9 @@ export class HeldConnections {
 
   readonly connect = (options: ConnectionOptions): Redis => {
     const client = openConnection(options);
-    const place = { name: options.name, port: options.endpoint.kind === 'standalone' ? options.endpoint.port : 0 };
-    const held = async <T>(run: () => Promise<T>): Promise<T> => {
+    const port = options.endpoint.kind === 'standalone' ? options.endpoint.port : 0;
+    const held = async <T>(text: string, run: () => Promise<T>): Promise<T> => {
+      const place = { name: options.name, port, text };
       await this.#wait(place, 'calls');
       try {
         return await run();
@@ -38,12 +41,20 @@ export class HeldConnections {
     const callBuffer = client.callBuffer.bind(client) as (...args: unknown[]) => Promise<unknown>;
     const pipeline = client.pipeline.bind(client);
     return Object.assign(client, {
-      call: (...args: unknown[]) => held(() => call(...args)),
-      callBuffer: (...args: unknown[]) => held(() => callBuffer(...args)),
+      call: (...args: unknown[]) => held(args.join(' '), () => call(...args)),
+      callBuffer: (...args: unknown[]) => held(args.join(' '), () => callBuffer(...args)),
       pipeline: () => {
         const made = pipeline();
         const exec = made.exec.bind(made);
-        return Object.assign(made, { exec: () => held(() => exec()) });
+        const add = made.callBuffer.bind(made) as (...args: unknown[]) => unknown;
+        const texts: string[] = [];
+        return Object.assign(made, {
+          callBuffer: (...args: unknown[]) => {
+            texts.push(args.join(' '));
+            return add(...args);
+          },
+          exec: () => held(texts.join('\n'), () => exec()),
+        });
       },
     });
   };
