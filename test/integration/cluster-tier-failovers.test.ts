@@ -42,15 +42,16 @@ describe('the node of the tag table and the bus is lost', () => {
     const { promote } = await cutOffReplica(cluster, slotOf(TABLE));
     expect(await a.invalidate(change({ buckets: T }))).toBe('applied');
     const { stamp } = a.tags.point;
+    // Whoever knows the stamp would see that it is missing; who comes later cannot.
+    await a.close();
     const port = await promote();
     // The table that it has knows nothing of the tag.
     const [generation, last] = (await cluster.ask(port, 'HMGET', TABLE, 'g', 'n')) as string[];
     expect([generation, Number(last) < stamp]).toEqual([point.generation, true]);
     // The value is on a node that lost nothing, and was not deleted: only its point says that it is too old.
     await using b = await openTier(cluster);
-    expect(await Promise.all([bodyOf(a, key), bodyOf(b, key)])).toEqual(['old', 'old']);
-    for (const tier of [a, b]) expect([tier.tags.isGood(point, T), tier.tags.isGood(tier.tags.point, T)]).toEqual([false, true]);
-    expect(a.tags.point).toEqual(b.tags.point);
+    expect(await bodyOf(b, key)).toBe('old');
+    expect([b.tags.isGood(point, T), b.tags.isGood(b.tags.point, T)]).toEqual([false, true]);
   });
 
   it('nothing is proven while it is away; what was invalidated meanwhile is unread, and others hear of it or of a gap after it', async () => {

@@ -86,12 +86,12 @@ describe('a slot on its way', () => {
     expect(await bodyOf(a, key)).toBeNull();
   });
 
-  it('to a node that nobody knows of yet leaves an invalidation queued, and its key alone unread, until the slot is there', async () => {
+  it('that cannot be followed leaves an invalidation queued, and its key alone unread, until the slot is there', async () => {
     await using a = await openTier(cluster, { confirmMs: 200 });
     const [key, other] = [await newKey(cluster), await newKey(cluster)];
     await store(a, key, 'old');
     await store(a, other, 'other');
-    // Nobody follows a slot for a user that may not: what is left to do is wait.
+    // As if its new node were none that is in the map yet: what is left to do is wait.
     const move = await SlotMove.begin(cluster, slotOf(key));
     await move.carry(key);
     for (const port of cluster.primaries) await cluster.ask(port, 'ACL', 'SETUSER', 'default', '-asking');
