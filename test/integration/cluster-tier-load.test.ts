@@ -1,7 +1,9 @@
 import { expect, it, vi } from 'vitest';
+import type { ValueTraits } from '../../src/cache/options.ts';
 import { slotOf } from '../../src/redis/cluster/slots.ts';
 import { startCluster } from '../support/cluster.ts';
 import { cutOffReplica, moveSlot, ownerOf } from '../support/cluster-changes.ts';
+import type { Row } from '../support/redis-caches.ts';
 import { openInstance, Rows } from '../support/redis-caches.ts';
 import { PATIENCE, TABLE } from './cluster-tier.world.ts';
 
@@ -17,8 +19,9 @@ it.each([
     await using cluster = await startCluster({ replicas: 1 });
     const rows = new Rows();
     for (const key of KEYS) rows.put(key, 1, [`t${slotOfKey(key) % 7}`]);
-    // Without room in process memory, so that every read asks Redis.
-    const options = { maxEntries: 0, maxAbsentEntries: 0, budgetMs: 200 };
+    // Without room in process memory, so that every read asks Redis; and without versions, so that nobody refuses an old one of Redis's because he has seen a newer.
+    const describe = (row: Row): ValueTraits => ({ tags: row.tags ?? [] });
+    const options = { maxEntries: 0, maxAbsentEntries: 0, budgetMs: 200, describe };
     await using writer = await openInstance(cluster.url, rows, options);
     await using first = await openInstance(cluster.url, rows, options);
     await using second = await openInstance(cluster.url, rows, options);
