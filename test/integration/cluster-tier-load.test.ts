@@ -32,6 +32,9 @@ it.each([
     const over = new AbortController();
 
     const write = async (n: number): Promise<void> => {
+      // As slow as the reads: a writer that overtakes them would invalidate each key right before it is read.
+      const enough = counts.reads + 2 * KEYS.length;
+      while (counts.reads < enough && !over.signal.aborted) await new Promise(setImmediate);
       const key = KEYS[n % KEYS.length] as string;
       const version = (rows.rows.get(key)?.version ?? 0) + 1;
       const tag = `t${slotOfKey(key) % 7}`;
