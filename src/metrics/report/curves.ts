@@ -18,11 +18,13 @@ export interface Room {
   readonly reads: number;
   /** Entries that fit. */
   readonly entries: number;
+  /** That they take; `null` where it is not known. */
+  readonly bytes: number | null;
 }
 
 export interface CurveInput {
+  /** Those that nobody reads from do not count. */
   readonly rooms: readonly Room[];
-  readonly bytes: number | null;
   readonly measuredHitRatio: number | null;
   /** `process memory`, `Redis`. */
   readonly tier: string;
@@ -36,10 +38,19 @@ export function curveOf(input: CurveInput): CurveReport {
   const reads = rooms.reduce((sum, room) => sum + room.reads, 0);
   const fits = rooms.reduce((sum, room) => sum + room.entries, 0);
   const entries = fits < 1 ? null : fits;
-  const points = entries === null ? [] : pointsOf(rooms, reads, input.bytes);
+  const size = rooms.reduce<number | null>((sum, room) => (sum === null || room.bytes === null ? null : sum + room.bytes), 0);
+  const points = entries === null ? [] : pointsOf(rooms, reads, size);
   const recommended = reads < LEAST_READS ? null : recommend(points);
   const { measuredHitRatio } = input;
-  return { reads, entries, bytes: input.bytes, measuredHitRatio, points, recommended, sentence: sentenceOf(input, points, recommended) };
+  return {
+    reads,
+    entries,
+    bytes: entries === null ? null : size,
+    measuredHitRatio,
+    points,
+    recommended,
+    sentence: sentenceOf(input, points, recommended),
+  };
 }
 
 function pointsOf(rooms: readonly Room[], reads: number, size: number | null): CurvePoint[] {

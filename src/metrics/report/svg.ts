@@ -31,7 +31,7 @@ function textOf(part: Part): string {
 const WIDTH = 640;
 const HEIGHT = 280;
 const LEFT = 52;
-const RIGHT = 16;
+const RIGHT = 34;
 const TOP = 16;
 const BOTTOM = 46;
 

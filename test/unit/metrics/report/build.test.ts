@@ -112,7 +112,7 @@ describe('a report', () => {
 });
 
 describe('the curve of a tier', () => {
-  const input = { bytes: 1000, measuredHitRatio: 0.5, tier: 'process memory', sizeIs: 'limit' } as const;
+  const input = { measuredHitRatio: 0.5, tier: 'process memory', sizeIs: 'limit' } as const;
   /** 10,000 reads, of which so many lie just within so many times a room of 64 entries. */
   const room = (...within: readonly (readonly [factor: number, reads: number])[]) => {
     const again = within.reduce((sum, [, reads]) => sum + reads, 0);
@@ -120,6 +120,7 @@ describe('the curve of a tier', () => {
       reuse: reuseOf(10_000 - again, ...within.map(([factor, reads]) => [bucketOf(64 * factor) - 1, reads] as const)),
       reads: 10_000,
       entries: 64,
+      bytes: 1000,
     };
   };
 
@@ -147,8 +148,9 @@ describe('the curve of a tier', () => {
 
   test('of two rooms that grow together is that of their reads together', () => {
     const [one, other] = [room([1, 8000]), { ...room([2, 2000]), reads: 10_000 }];
-    const { points, entries } = curveOf({ ...input, rooms: [one, other] });
-    expect(entries).toBe(128);
+    const unread = { reuse: reuseOf(0), reads: 0, entries: 5000, bytes: 1e9 };
+    const { points, entries, bytes } = curveOf({ ...input, rooms: [one, other, unread] });
+    expect([entries, bytes]).toEqual([128, 2000]);
     expect(points.find(({ factor }) => factor === 1)?.hitRatio).toBeCloseTo(0.4, 9);
     expect(points.find(({ factor }) => factor === 2)?.hitRatio).toBeCloseTo(0.5, 9);
   });
@@ -156,7 +158,9 @@ describe('the curve of a tier', () => {
   test('never falls with the size, and recommends nothing from a few reads or of an unknown room', () => {
     const { points } = curveOf({ ...input, rooms: [room([0.1, 300], [0.7, 900], [3, 200])] });
     expect(points).toEqual(points.toSorted((a, b) => a.hitRatio - b.hitRatio));
-    expect(curveOf({ ...input, rooms: [{ reuse: reuseOf(10), reads: 999, entries: 64 }] })).toMatchObject({ recommended: null });
+    expect(curveOf({ ...input, rooms: [{ reuse: reuseOf(10), reads: 999, entries: 64, bytes: null }] })).toMatchObject({
+      recommended: null,
+    });
     expect(curveOf({ ...input, rooms: [{ ...room([1, 5000]), entries: 0 }] })).toMatchObject({ points: [], reads: 10_000, entries: null });
     expect(curveOf({ ...input, rooms: [] })).toMatchObject({
       points: [],
