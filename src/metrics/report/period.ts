@@ -16,7 +16,7 @@ function less<T extends object>(after: T, before: T | undefined): T {
       if (typeof value === 'number') return [name, value - (typeof other === 'number' ? other : 0)];
       return [name, less(value, typeof other === 'object' ? other : undefined)];
     }),
-  ) as unknown as T;
+  ) as T;
 }
 
 /** What was counted between two snapshots of one process; sizes are those at its end. `before`: `null` for all since the start. */

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HeavyHitters } from '../../../src/cache/heavy-hitters.ts';
 import { HotCounts } from '../../../src/cache/hot.ts';

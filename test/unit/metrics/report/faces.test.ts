@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bucketOf } from '../../../../src/cache/reuse-histogram.ts';
 import { buildReport } from '../../../../src/metrics/report/build.ts';

@@ -2,16 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { HISTORY, thinned } from '../../../../src/metrics/report/history.ts';
 import { Reporter } from '../../../../src/metrics/report/reporter.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
+import type { ReportSnapshot } from '../../../../src/metrics/report/snapshot.ts';
 import { snapshotOf } from './world.ts';
 
 const MINUTE = 60_000;
 
 describe('the snapshots that are kept', () => {
   test('are all of two hours and four an hour of a day, however long the process lives', () => {
-    let kept = [snapshotOf(0, [])];
+    let kept: readonly ReportSnapshot[] = [snapshotOf(0, [])];
     for (let minute = 1; minute <= 4000; minute += 1) {
       const one = snapshotOf(minute * MINUTE, []);
-      kept = [...thinned([...kept, one], one.now)];
+      kept = thinned(kept.concat(one), one.now);
       expect(kept.length).toBeLessThanOrEqual(215);
     }
     const ages = kept.map((one) => 4000 - (one.now - 5000) / MINUTE);
