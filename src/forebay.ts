@@ -149,6 +149,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     auditor,
     warmth: warmth.sources,
+    maxStalenessMs,
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });

@@ -39,7 +39,7 @@ export class Relay {
   readonly #o: RelayOptions;
   /** Another one with each history: a run that is still under way in the one before says nothing of this one. */
   #course: Course = newCourse();
-  readonly counts = { applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
+  readonly counts = { rounds: 0, applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
 
   constructor(options: RelayOptions) {
     this.#o = options;
@@ -78,6 +78,7 @@ export class Relay {
 
   async #run(epoch: string, course: Course): Promise<void> {
     let done = false;
+    this.counts.rounds += 1;
     try {
       done = await this.#work(epoch, course);
     } catch {

@@ -22,7 +22,7 @@ export class Relays {
   readonly #o: RelaysOptions;
   #relays = new Map<LogPart, Relay>();
   /** What relays did whose parts are gone. */
-  readonly #past: Relay['counts'] = { applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
+  readonly #past: Relay['counts'] = { rounds: 0, applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
 
   constructor(options: RelaysOptions) {
     this.#o = options;
