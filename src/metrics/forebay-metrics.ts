@@ -39,8 +39,6 @@ const LEFT_OUT = [
 /** One registry with every metric of the library; the service adds those of HTTP. */
 export function createMetrics(sources: MetricsSources): Registry {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  for (const name of LEFT_OUT) registry.removeSingleMetric(name);
   registerCacheMetrics(registry, sources.caches);
   registerLogMetrics(registry, sources.follower);
   if (sources.breaker !== null) registerBreakerMetrics(registry, sources.breaker);
@@ -49,5 +47,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   registerAlertMetrics(registry, sources.alerting);
   registerStateMetrics(registry, sources);
+  collectDefaultMetrics({ register: registry });
+  for (const name of LEFT_OUT) registry.removeSingleMetric(name);
   return registry;
 }

@@ -6,7 +6,12 @@ import { histogramAtScrape } from './at-scrape.ts';
 
 /** Five bounds a decade from 10 µs to 10 s, and fewer below. All are among those that are counted by. */
 const BOUNDS_MS: readonly number[] = [
-  ...[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005],
+  0.0001,
+  0.00025,
+  0.0005,
+  0.001,
+  0.0025,
+  0.005,
   ...[-2, -1, 0, 1, 2, 3].flatMap((power) => [1, 1.6, 2.5, 4, 6.3].map((step) => Number(`${step}e${power}`))),
   10_000,
 ];
