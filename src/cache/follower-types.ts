@@ -4,6 +4,7 @@ import type { LogStore } from './log-store.ts';
 import type { LogTags } from './log-tags.ts';
 import type { Relay } from './relay.ts';
 import type { RemoteTier } from './remote-tier.ts';
+import type { Tracer } from './tracer.ts';
 
 /** Steps at which a test may stop the process. */
 export type FollowerStep = 'asked' | 'numbered' | 'applied' | 'heard' | 'swept';
@@ -21,6 +22,8 @@ export interface FollowerOptions {
   /** Told when the store has begun anew, so that nothing that it held counts. `mine`: this process found it so. @defaultValue does nothing */
   readonly onAnew?: (mine: boolean) => void;
   readonly clock?: Clock;
+  /** Is told of the relay's work. @defaultValue none */
+  readonly tracer?: Tracer | null;
   /** Called in the course of the work. @defaultValue does nothing */
   readonly onStep?: (step: FollowerStep) => void;
 }

@@ -12,6 +12,7 @@ import { OutboxDepth } from './outbox-depth.ts';
 import { Relays, seeLevel } from './relays.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from './remote-tier.ts';
 import { Settling } from './settling.ts';
+import type { Tracer } from './tracer.ts';
 
 /** Looks at the log in one staleness bound. */
 const LOOKS_PER_BOUND = 4;
@@ -91,7 +92,7 @@ class LogFollower implements Follower {
     this.#sweptAt = clock.now();
     this.#numbers = relay === 'always';
     this.#store = openStore === null ? null : openStore(this.tags);
-    this.#relay = relay === 'never' || this.#store === null ? null : this.#openRelay(this.#store);
+    this.#relay = relay === 'never' || this.#store === null ? null : this.#openRelay(this.#store, options.tracer ?? null);
     this.#store?.listen(
       {
         onEntry: (epoch, entry) => {
@@ -119,13 +120,13 @@ class LogFollower implements Follower {
     this.#soon();
   }
 
-  #openRelay(store: LogStore): Relays {
+  #openRelay(store: LogStore, tracer: Tracer | null): Relays {
     const onApplied = (entry: LogEntry): void => {
       this.#onStep('applied');
       this.#hear(entry, 'heardByRelay');
     };
     const applyMs = Math.min(APPLY_MS, this.#askMs / 2);
-    return new Relays({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, onApplied });
+    return new Relays({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, tracer, onApplied });
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {

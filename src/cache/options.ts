@@ -10,6 +10,7 @@ import type { Recorder } from './recorder.ts';
 import { HistogramRecorder } from './recorder.ts';
 import type { RemoteTier } from './remote-tier.ts';
 import type { Source } from './source.ts';
+import type { Tracer } from './tracer.ts';
 import type { TtlPolicy } from './ttl.ts';
 import { adaptiveTtl } from './ttl.ts';
 
@@ -98,6 +99,8 @@ export interface CacheOptions<K, V> {
   readonly pacer?: LoadPacer;
   /** Is told how long reads took, for `stats().latency`; `noRecorder` counts nothing. @defaultValue one of this cache's own */
   readonly recorder?: Recorder;
+  /** Is told of reads that process memory does not answer, as spans. @defaultValue none */
+  readonly tracer?: Tracer | null;
 }
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
@@ -140,6 +143,7 @@ const OTHERS = new Set([
   'uniqueId',
   'pacer',
   'recorder',
+  'tracer',
 ]);
 
 /**
@@ -181,6 +185,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     uniqueId: () => systemChance.uniqueId(),
     pacer: noPacer,
     recorder: new HistogramRecorder(),
+    tracer: null,
     ...definedOf(options),
     ...numbers,
   });

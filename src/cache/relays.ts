@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { ChangeLog, LogEntry } from './change-log.ts';
 import type { LogPart, LogStore } from './log-store.ts';
 import { Relay } from './relay.ts';
+import type { Tracer } from './tracer.ts';
 
 export interface RelaysOptions {
   readonly log: ChangeLog;
@@ -10,6 +11,7 @@ export interface RelaysOptions {
   /** See `RelayOptions`. */
   readonly applyMs: number;
   readonly readMs: number;
+  readonly tracer?: Tracer | null;
   onApplied(entry: LogEntry): void;
 }
 

@@ -65,6 +65,7 @@ const WRONG: Readonly<Record<string, unknown>> = {
   logLevel: 'loud',
   logFormat: 'xml',
   logRequests: 'some',
+  traces: 'maybe',
   alertWebhookUrl: 'ftp://h/hook',
   alertWebhookSecret: 'short',
   alertWebhookSecretFile: '',
