@@ -158,9 +158,10 @@ export class ReadPath<K, V> {
     this.make.noteRead(text, hashKey(text), startedAt);
     const span = this.#o.tracer?.begin('read', null) ?? null;
     try {
-      const first = await this.#ride(key, text, { signal, limits, span, direct: limits?.maxStalenessMs === 0 });
+      const ride = { signal, limits, span };
+      const first = await this.#ride(key, text, { ...ride, direct: limits?.maxStalenessMs === 0 });
       // Whom the flight did not bring enough has the source asked anew: what that says is final.
-      const lookup = first ?? ((await this.#ride(key, text, { signal, limits, span, direct: true })) as Lookup<V>);
+      const lookup: Lookup<V> = first ?? ((await this.#ride(key, text, { ...ride, direct: true })) as Lookup<V>);
       if (span !== null) endRead(span, this.#o.name, lookup);
       return this.#count(lookup, startedAt);
     } catch (reason) {
