@@ -6,6 +6,9 @@ import type { BreakerChange, BreakerControl, BreakerState } from './cache/breake
 import type { HealthFinding, HealthReport } from './cache/health-types.ts';
 import type { FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
+import type { Hot } from './cache/hot.ts';
+import { ReuseSampler } from './cache/reuse-sampler.ts';
+import type { Tracer } from './cache/tracer.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
@@ -21,6 +24,9 @@ import type { FileId } from './files/records.ts';
 import { fileId } from './files/records.ts';
 import type { FileStore, StoreCall } from './files/store.ts';
 import { createMetrics } from './metrics/forebay-metrics.ts';
+import type { EfficiencyReport } from './metrics/report/efficiency-report.ts';
+import type { ReportOptions } from './metrics/report/reporter.ts';
+import { Reporter } from './metrics/report/reporter.ts';
 import type { Database } from './postgres/database.ts';
 import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
@@ -59,6 +65,10 @@ export interface Forebay extends AsyncDisposable {
   readiness(): Promise<Readiness>;
   /** The alerts that fire now. */
   alerts(): readonly Alert[];
+  /** What the caches of this process did, since the start or in a period up to now. @throws {ForebayError} `INPUT_INVALID` */
+  report(options?: ReportOptions): EfficiencyReport;
+  /** What is read most here since the start, at most `limit` keys and tags of each cache, by the cache's name. @throws {ForebayError} `INPUT_INVALID` */
+  hot(limit: number): Readonly<Record<string, Hot>>;
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -104,6 +114,8 @@ export interface ForebayOptions {
   readonly warm?: WarmMode;
   /** Rows kept in the table of what is popular: best half of the records that Redis can hold. 0: this process counts for nobody. @defaultValue 100,000 */
   readonly popularRows?: number;
+  /** Is told of reads and of the relay's work as spans; `openTelemetryTracer()` of `forebay/opentelemetry` makes one. @defaultValue none */
+  readonly tracer?: Tracer | null;
   /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
   readonly onFollowerStep?: (step: FollowerStep) => void;
   /** Further settings of the engine, for both caches. */
@@ -124,7 +136,11 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
   const warmth = new WarmStart({ mode: options.warm, popularRows: options.popularRows, database, logger });
-  const onAnew = (mine: boolean): void => warmth.onAnew(mine);
+  const remoteReuse = new ReuseSampler();
+  const onAnew = (mine: boolean): void => {
+    remoteReuse.clear();
+    warmth.onAnew(mine);
+  };
   const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs, onAnew });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
@@ -133,6 +149,8 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     maxStalenessMs,
     ...(staleIfErrorMs === 0 ? {} : { staleIfErrorMs }),
     pacer: warmth.pacer,
+    remoteReuse,
+    ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     ...local,
     ...options.cache,
   });
@@ -149,12 +167,15 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     auditor,
     warmth: warmth.sources,
+    maxStalenessMs,
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });
+  const reporter = openReporter(caches, follower, remoteReuse);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
+    reporter.close();
     await warmth.close();
     await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
     await follower.close();
@@ -167,10 +188,31 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     readiness: () => readiness(store, follower, maxStalenessMs),
     alerts: () => alerting.alerts.firing(),
+    report: (asked) => reporter.report(asked),
+    hot: (limit) => hottest(caches, limit),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   };
+}
+
+/** Sizes up to so many times what Redis holds are of interest. */
+const CURVE_DEPTH = 16;
+
+function openReporter({ info, meta }: FileCaches, follower: FollowingTier, remoteReuse: ReuseSampler): Reporter {
+  const sources = { caches: [info, meta], hasRemote: follower.state() !== 'off', health: follower.health };
+  return new Reporter(sources, systemClock, ({ remote }) => {
+    const { keys, usedBytes, maxBytes } = remote?.servers ?? { keys: null, usedBytes: null, maxBytes: null };
+    if (keys === null || keys === 0) return;
+    const fits = usedBytes === null || usedBytes === 0 || maxBytes === null ? keys : (keys * maxBytes) / usedBytes;
+    remoteReuse.setDepth(CURVE_DEPTH * Math.max(keys, fits));
+  });
+}
+
+function hottest({ info, meta }: FileCaches, limit: number): Record<string, Hot> {
+  if (!(Number.isSafeInteger(limit) && limit >= 1))
+    throw new ForebayError('INPUT_INVALID', `limit = ${String(limit)}: has to be a whole number of at least 1`, { field: 'limit' });
+  return { [info.name]: info.hot(limit), [meta.name]: meta.hot(limit) };
 }
 
 async function openOwn(url: string, { databaseConnections, logger = silentLogger }: ForebayOptions): Promise<Database> {
@@ -215,7 +257,7 @@ function openAuditor(
   });
 }
 
-function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions) {
+function pickTierOptions({ redis, keyPrefix, relay, logger, tracer, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions) {
   return {
     redis,
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
@@ -224,6 +266,7 @@ function pickTierOptions({ redis, keyPrefix, relay, logger, onFollowerStep, brea
     ...(breaker === undefined ? {} : { breaker }),
     ...(onBreakerChange === undefined ? {} : { onBreakerChange }),
     ...(onFinding === undefined ? {} : { onFinding }),
+    ...(tracer === undefined ? {} : { tracer }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   };
 }

@@ -2,8 +2,9 @@ import { EventEmitter } from 'node:events';
 import { ForebayError } from '../core/errors.ts';
 import { valueOf } from './answers.ts';
 import type { SampledEntry } from './auditor.ts';
-import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmOptions, WarmResult } from './cache-types.ts';
+import type { Cache, CacheEvents, CacheReuse, Invalidation, LookupOptions, SetOptions, WarmOptions, WarmResult } from './cache-types.ts';
 import { hashKey } from './hash.ts';
+import type { Hot } from './hot.ts';
 import type { Inspection, TierInspection } from './inspect.ts';
 import { hasLimits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
@@ -49,6 +50,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     options.remote.listen({
       onInvalidated: (keys, purge) => this.#onInvalidated(keys, purge),
       onTagsChanged: (purge) => {
+        this.#reads.counts.invalidations.log += 1;
         if (purge) this.#reads.flights.taintAll(true);
       },
       onGap: (cause) => this.#onGap(cause),
@@ -159,7 +161,8 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     const state = await this.#o.remote.invalidate(change);
     this.#reads.forget(texts, purge);
     if (all || (tags.length > 0 && state === 'queued')) this.#reads.forgetEverything(purge);
-    this.#emit('invalidated', { keys: texts, tags, all, by: 'self' });
+    if (all) this.#o.remoteReuse.clear();
+    this.#told('self', texts, tags, all);
     return state;
   }
 
@@ -169,13 +172,14 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     const texts = keys.filter((key) => key.startsWith(prefix) && key.endsWith('}')).map((key) => key.slice(prefix.length, -1));
     if (texts.length === 0) return;
     this.#reads.forget(texts, purge);
-    this.#emit('invalidated', { keys: texts, tags: [], all: false, by: 'other' });
+    this.#told('other', texts);
   }
 
   #onGap(cause: 'missed' | 'invalidated' | 'purged'): void {
     this.#reads.forgetEverything(cause === 'purged');
     if (cause !== 'missed') {
-      this.#emit('invalidated', { keys: [], tags: [], all: true, by: 'other' });
+      this.#o.remoteReuse.clear();
+      this.#told('other', [], [], true);
       return;
     }
     this.#reads.counts.gaps += 1;
@@ -251,6 +255,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
         evictions: values.evictions + absents.evictions,
         absentEntries: absents.size,
       },
+      latency: this.#o.recorder.snapshot(),
     };
   }
 
@@ -277,6 +282,15 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     return this.#reads.make.popular();
   }
 
+  hot(limit: number): Hot {
+    return this.#reads.hot.top(limit, this.#reads.make.counted());
+  }
+
+  reuse(): CacheReuse {
+    const { remoteReuse } = this.#o;
+    return { local: this.#reads.reuse.counts(), remote: remoteReuse.counts() };
+  }
+
   on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void {
     this.#events.on(event, listener as never);
   }
@@ -296,6 +310,13 @@ class TwoTierCache<K, V> implements Cache<K, V> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #told(by: 'self' | 'other', keys: readonly string[], tags: readonly string[] = [], all = false): void {
+    const { invalidations } = this.#reads.counts;
+    invalidations[by === 'self' ? 'self' : 'log'] += 1;
+    invalidations[by === 'self' ? 'selfKeys' : 'logKeys'] += keys.length;
+    this.#emit('invalidated', { keys, tags, all, by });
   }
 
   #refuseIfClosed(): void {

@@ -6,6 +6,7 @@ import type { Floors } from './floors.ts';
 import { hashKey } from './hash.ts';
 import type { Permission } from './leases.ts';
 import { Leases } from './leases.ts';
+import { countLifetime } from './lifetimes.ts';
 import { isWithin } from './limits.ts';
 import type { Loads } from './loads.ts';
 import type { LocalEntry, Verdict } from './local-entry.ts';
@@ -14,7 +15,9 @@ import type { Lookup } from './lookup.ts';
 import type { EntryMaker, Made } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { RemoteRead } from './remote-tier.ts';
+import type { ReuseSampler } from './reuse-sampler.ts';
 import type { CacheCounts } from './stats.ts';
+import { endLoad, endRemote } from './tracing.ts';
 
 /** What flights share with the callers' side of the read path. */
 export interface FlightParts<K, V> {
@@ -26,9 +29,11 @@ export interface FlightParts<K, V> {
   readonly counts: CacheCounts;
   readonly floors: Floors;
   readonly fallbacks: Fallbacks<K, V>;
+  readonly reuse: ReuseSampler;
   readonly closed: boolean;
   judge(entry: LocalEntry<V>, now: number, proven: number): Verdict;
   remoteKey(text: string): string;
+  remoteHash(hash: number): number;
   /** Work that nobody waits for but who closes. */
   track(work: Promise<unknown>): void;
 }
@@ -60,8 +65,9 @@ export class FlightPath<K, V> {
     const key = this.#p.remoteKey(flight.text);
 
     // 3. Remote tier. What an invalidation deletes between the reply and here comes with a message that taints the flight, or that removes the entry after it was put.
-    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await remote.read(key, flight.startedAt + budgetMs);
+    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await this.#readRemote(flight, key, flight.startedAt + budgetMs);
     const found = read.outcome === 'found' ? this.#accept(flight, hash, read) : null;
+    if (flight.kind === 'miss' && !flight.direct) this.#noteRemoteRead(hash, read, found);
     if (found !== null && !(flight.kind === 'refresh' && clock.now() >= found.refreshAt)) return this.#land(flight, found);
 
     // From here on the flight brings what is loaded later than this: whoever asks before the next tag change may join.
@@ -106,6 +112,34 @@ export class FlightPath<K, V> {
     return answerFromSource(made.entry, stored, clock.now());
   }
 
+  /** Counts what the remote tier had for a caller's load. */
+  #noteRemoteRead(hash: number, read: RemoteRead, found: LocalEntry<V> | null): void {
+    const { remoteReads } = this.#p.counts;
+    const { outcome } = read;
+    const now = this.#o.clock.now();
+    remoteReads[found !== null ? 'served' : outcome === 'found' ? 'refused' : outcome === 'miss' ? 'missed' : 'unavailable'] += 1;
+    if (outcome === 'unavailable') return;
+    if (read.outcome === 'found') remoteReads.bytes += read.bytes.length;
+    const { remoteReuse } = this.#o;
+    const remoteHash = this.#p.remoteHash(hash);
+    if (remoteHash >= remoteReuse.threshold) return;
+    // One that was there and could not be served would not have been in a larger tier.
+    if (found === null && outcome === 'found') remoteReuse.forget(remoteHash);
+    remoteReuse.read(remoteHash, now, found !== null);
+    if (found !== null) remoteReuse.put(remoteHash, found.expiresAt);
+  }
+
+  async #readRemote(flight: Flight<K, V>, key: string, deadline: number): Promise<RemoteRead> {
+    const { remote, clock, recorder, tracer, name } = this.#o;
+    const span = tracer?.begin('remote', flight.span);
+    const startedAt = clock.now();
+    const read = await remote.read(key, deadline);
+    if (span !== undefined) endRemote(span, name, read);
+    // What was not sent took no time, and would make a tier that is away look quick.
+    if (read.outcome !== 'unavailable' || read.reason === 'budget') recorder.remote(clock.now() - startedAt);
+    return read;
+  }
+
   /** The entry in a remote reply if it may be served; one that may not be becomes the flight's fallback, perhaps. */
   #accept(flight: Flight<K, V>, hash: number, read: Parameters<EntryMaker<K, V>['fromRemote']>[2]): LocalEntry<V> | null {
     const { clock, remote } = this.#o;
@@ -143,7 +177,9 @@ export class FlightPath<K, V> {
     // What others have given out before this moment was committed before it, and the source will not say less.
     flight.floor = 0;
     const askedAt = clock.now();
+    const span = this.#o.tracer?.begin('load', flight.span);
     const loaded = await this.#p.loads.load(flight.key, flight.controller.signal, flight.kind === 'warm' && flight.waiters === 0);
+    if (span !== undefined) endLoad(span, this.#o.name, loaded);
     if (!loaded.ok) return loaded;
     return this.#p.make.fromSource({ key: flight.text, hash, json: loaded.json, askedAt, asOf: askedAt, point, spread: flight.kind });
   }
@@ -164,8 +200,12 @@ export class FlightPath<K, V> {
     }
     const [here, there] = entry.absent ? [this.#p.absents, this.#p.values] : [this.#p.values, this.#p.absents];
     there.delete(flight.text);
+    const kept = here.peek(flight.text);
+    if (kept !== undefined)
+      countLifetime(this.#p.counts.lifetimes, kept, this.#o.clock.now(), flight.kind === 'refresh' ? 'refresh' : 'load');
+    this.#p.reuse.put(entry.hash, entry.expiresAt);
     // The best keys are warmed first: the lesser ones that come after them push none of them out.
-    if (flight.kind === 'warm' && flight.waiters === 0 && here.peek(flight.text) === undefined && !here.hasRoom(entry.bytes)) return;
+    if (flight.kind === 'warm' && flight.waiters === 0 && kept === undefined && !here.hasRoom(entry.bytes)) return;
     // Too large to keep: the older one goes all the same, or it would be served after this one was.
     if (entry.json.length > this.#o.maxEntryBytes) here.delete(flight.text);
     else here.set(flight.text, entry, entry.hash);
@@ -212,6 +252,7 @@ export class FlightPath<K, V> {
     this.#p.track(
       this.#o.remote.fill(this.#p.remoteKey(flight.text), token, payload).then((reply) => {
         if (payload !== null) fills[reply] += 1;
+        if (entry !== null && reply === 'stored') this.#o.remoteReuse.put(this.#p.remoteHash(entry.hash), entry.expiresAt);
       }),
     );
   }

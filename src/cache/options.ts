@@ -6,8 +6,12 @@ import { noRemoteTier } from './no-remote-tier.ts';
 import type { EvictionPolicy } from './local-tier.ts';
 import type { LoadPacer } from './pacer.ts';
 import { noPacer } from './pacer.ts';
+import type { Recorder } from './recorder.ts';
+import { HistogramRecorder } from './recorder.ts';
 import type { RemoteTier } from './remote-tier.ts';
+import { ReuseSampler } from './reuse-sampler.ts';
 import type { Source } from './source.ts';
+import type { Tracer } from './tracer.ts';
 import type { TtlPolicy } from './ttl.ts';
 import { adaptiveTtl } from './ttl.ts';
 
@@ -94,6 +98,12 @@ export interface CacheOptions<K, V> {
   readonly uniqueId?: () => string;
   /** Paces calls of the source while the remote tier is away or fills again; may be shared by caches of one source. @defaultValue none: nothing is held back */
   readonly pacer?: LoadPacer;
+  /** Samples the reads that come to the remote tier, for its miss-ratio curve; one for all caches on it. @defaultValue one of this cache's own */
+  readonly remoteReuse?: ReuseSampler;
+  /** Is told how long reads took, for `stats().latency`; `noRecorder` counts nothing. @defaultValue one of this cache's own */
+  readonly recorder?: Recorder;
+  /** Is told of reads that process memory does not answer, as spans. @defaultValue none */
+  readonly tracer?: Tracer | null;
 }
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
@@ -123,7 +133,22 @@ const NUMBERS = {
 } as const;
 
 const FUNCTIONS = ['keyText', 'describe', 'ttl', 'random', 'uniqueId'] as const;
-const OTHERS = new Set(['name', 'source', 'remote', 'keyText', 'describe', 'policy', 'ttl', 'clock', 'random', 'uniqueId', 'pacer']);
+const OTHERS = new Set([
+  'name',
+  'source',
+  'remote',
+  'keyText',
+  'describe',
+  'policy',
+  'ttl',
+  'clock',
+  'random',
+  'uniqueId',
+  'pacer',
+  'remoteReuse',
+  'recorder',
+  'tracer',
+]);
 
 /**
  * Checks options and fills in the defaults.
@@ -163,6 +188,9 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     random: () => systemChance.random(),
     uniqueId: () => systemChance.uniqueId(),
     pacer: noPacer,
+    remoteReuse: new ReuseSampler(),
+    recorder: new HistogramRecorder(),
+    tracer: null,
     ...definedOf(options),
     ...numbers,
   });

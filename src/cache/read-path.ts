@@ -6,8 +6,10 @@ import { FlightPath } from './flight-path.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import { Floors } from './floors.ts';
-import { hashKey } from './hash.ts';
+import { hashKey, mix } from './hash.ts';
+import { HotCounts } from './hot.ts';
 import type { Limits } from './limits.ts';
+import { countLifetime } from './lifetimes.ts';
 import { hasLimits, isWithin, limitsOf } from './limits.ts';
 import type { LocalEntry, Verdict } from './local-entry.ts';
 import { LocalTier } from './local-tier.ts';
@@ -16,13 +18,30 @@ import type { Lookup } from './lookup.ts';
 import { EntryMaker } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PopularKey } from './popular.ts';
+import { ReuseSampler } from './reuse-sampler.ts';
+import { answeredBy } from './recorder.ts';
 import { prepareSource } from './source.ts';
 import { newCounts } from './stats.ts';
+import type { Span } from './tracer.ts';
+import { endRead } from './tracing.ts';
 
 /** A refresh that failed or was somebody else's to do is tried again after so long. */
 const REFRESH_RETRY_MS = 1000;
 /** Share of `maxBytes` that absent entries have to themselves, so that a run of bad ids pushes out no value: 10,000 of about 600 bytes at the defaults. */
 const ABSENT_SHARE = 0.05;
+/** The miss-ratio curve of process memory goes up to so many times its room. */
+const CURVE_DEPTH = 16;
+
+/** Instead of the number of a read, when none is to be timed. */
+const NEVER = -1;
+
+/** How one caller waits for one flight. */
+interface Ride {
+  readonly signal: AbortSignal | undefined;
+  readonly limits: Limits | null;
+  readonly span: Span | null;
+  readonly direct: boolean;
+}
 
 /** What the read path tells of its own accord. */
 export interface ReadPathEvents {
@@ -40,24 +59,41 @@ export class ReadPath<K, V> {
   readonly flights = new Flights<K, V>();
   readonly loads: Loads<K>;
   readonly make: EntryMaker<K, V>;
+  readonly hot: HotCounts;
   readonly counts = newCounts();
   readonly floors = new Floors();
+  /** How far apart reads of the same entry lie. */
+  readonly reuse: ReuseSampler;
   readonly fallbacks: Fallbacks<K, V>;
   readonly #path: FlightPath<K, V>;
   readonly #o: ResolvedOptions<K, V>;
   readonly #background = new Set<Promise<unknown>>();
+  readonly #salt: number;
   #closed = false;
+  /** The local read to be timed next, counted from 0, and how many there were when one was timed last. */
+  #timesAt = 0;
+  #timedReads = 0;
 
   constructor(options: ResolvedOptions<K, V>, events: ReadPathEvents) {
     this.#o = options;
+    this.#salt = hashKey(options.name);
     const { maxEntries, maxAbsentEntries, maxBytes, policy } = options;
-    const onEvict = (key: string): void => events.evicted(key);
+    const onEvict = (key: string, entry: LocalEntry<V>): void => {
+      countLifetime(this.counts.lifetimes, entry, options.clock.now(), 'other');
+      events.evicted(key);
+    };
     const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
     this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
-    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer);
-    this.make = new EntryMaker(options, (keys) => events.popular(keys));
+    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer, options.recorder);
+    this.reuse = new ReuseSampler({ maxDepth: CURVE_DEPTH * maxEntries });
+    this.hot = new HotCounts({ tagsOf: (text) => this.#tagsOf(text), random: options.random });
+    this.make = new EntryMaker(options, this.reuse, (keys) => {
+      this.hot.note(this.make.popular(), keys, options.clock.now());
+      events.popular(keys);
+    });
     this.fallbacks = new Fallbacks(options, (entry, now, proven) => this.judge(entry, now, proven));
+    if (options.recorder.localEvery === 0) this.#timesAt = NEVER;
     this.#path = new FlightPath(options, this, (key, error) => events.loadFailed(key, error));
   }
 
@@ -78,26 +114,50 @@ export class ReadPath<K, V> {
   /** Step 1, the local tier: an entry that may be served as fresh; begins a refresh when the entry nears its end. */
   serveLocal(key: K, text: string, limits: Limits | null = null): LocalEntry<V> | undefined {
     if (this.#closed) return undefined;
+    const { clock } = this.#o;
+    const timedFrom = this.#localReads === this.#timesAt ? clock.now() : null;
     const entry = this.values.get(text) ?? this.absents.get(text);
     if (entry === undefined) return undefined;
-    const now = this.#o.clock.now();
+    const now = clock.now();
     const verdict = this.judge(entry, now);
     if (verdict !== 'fresh') {
       if (verdict !== 'stale') this.counts.refusals[verdict] += 1;
+      this.#refuse(entry);
       return undefined;
     }
     if (limits !== null && !isWithin(entry, now - Math.max(entry.asOf, this.#o.remote.asOf(now)), limits)) {
       this.counts.refusals.limits += 1;
+      this.#refuse(entry);
       return undefined;
     }
-    this.make.noteRead(text, entry.hash, now);
+    entry.used = true;
+    this.make.noteRead(text, entry.hash, now, true);
     if (entry.absent) this.counts.lookups.localAbsent += 1;
     else this.counts.lookups.localHit += 1;
     if (now >= entry.refreshAt && this.flights.find(text) === undefined) {
       entry.refreshAt = now + REFRESH_RETRY_MS;
       this.#refresh(key, text, now);
     }
+    if (timedFrom !== null) this.#timed(clock.now() - timedFrom);
     return entry;
+  }
+
+  /** The read that this entry does not answer would be answered by no larger tier either. */
+  #refuse({ hash }: LocalEntry<V>): void {
+    if (hash < this.reuse.threshold) this.reuse.forget(hash);
+  }
+
+  get #localReads(): number {
+    return this.counts.lookups.localHit + this.counts.lookups.localAbsent;
+  }
+
+  /** Tells the recorder how long a local read took that stands for all since the one that was timed before. */
+  #timed(ms: number): void {
+    const { recorder } = this.#o;
+    const reads = this.#localReads;
+    recorder.localReads(ms, reads - this.#timedReads);
+    this.#timedReads = reads;
+    this.#timesAt = reads + recorder.localEvery - 1;
   }
 
   /**
@@ -120,25 +180,31 @@ export class ReadPath<K, V> {
       lookups.aborted += 1;
       throw signal.reason;
     }
-    this.make.noteRead(text, hashKey(text), this.#o.clock.now());
+    const startedAt = this.#o.clock.now();
+    this.make.noteRead(text, hashKey(text), startedAt, false);
+    const span = this.#o.tracer?.begin('read', null) ?? null;
     try {
-      const lookup = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
+      const ride = { signal, limits, span };
+      const first = await this.#ride(key, text, { ...ride, direct: limits?.maxStalenessMs === 0 });
       // Whom the flight did not bring enough has the source asked anew: what that says is final.
-      return this.#count(lookup ?? ((await this.#ride(key, text, signal, limits, true)) as Lookup<V>));
+      const lookup: Lookup<V> = first ?? ((await this.#ride(key, text, { ...ride, direct: true })) as Lookup<V>);
+      if (span !== null) endRead(span, this.#o.name, lookup);
+      return this.#count(lookup, startedAt);
     } catch (reason) {
+      span?.end({ cache: this.#o.name, outcome: 'aborted' });
       lookups.aborted += 1;
       throw reason;
     }
   }
 
   /** Waits for one flight. `direct`: for one that asks the source after this moment. `null`: it brought less than was asked. Rejects only with the signal's reason. */
-  async #ride(key: K, text: string, signal: AbortSignal | undefined, limits: Limits | null, direct: boolean): Promise<Lookup<V> | null> {
+  async #ride(key: K, text: string, { signal, limits, span, direct }: Ride): Promise<Lookup<V> | null> {
     if (this.#closed) return unavailable('CLOSED', `the cache "${this.#o.name}" is closed`);
     const now = this.#o.clock.now();
     const joinable = direct ? this.#joinableDirect(text) : this.#joinable(text, now, limits?.maxStalenessMs);
     if (joinable !== undefined && joinable.waiters >= this.#o.maxWaiters)
       return unavailable('OVERLOADED', `${joinable.waiters} callers wait for "${text}" already; try again later, or raise maxWaiters`);
-    const flight = joinable ?? this.#depart({ key, text, kind: 'miss', direct, limits, startedAt: now });
+    const flight = joinable ?? this.#depart({ key, text, kind: 'miss', direct, limits, span, startedAt: now });
     const early = flight.softened ? this.fallbacks.of(flight, null, limits) : null;
     if (early !== null) return early;
     const arrival = limits === null ? (flight.softened ? flight.landed : flight.answer) : this.#arrival(flight, limits, now);
@@ -186,7 +252,7 @@ export class ReadPath<K, V> {
     return flight?.direct === true && !flight.asked ? flight : undefined;
   }
 
-  #depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt'>): Flight<K, V> {
+  #depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'span' | 'startedAt'>): Flight<K, V> {
     const { text, startedAt } = init;
     const entry = this.values.peek(text);
     const isWorth = entry !== undefined && this.fallbacks.isWorthKeeping(entry, this.judge(entry, startedAt));
@@ -214,7 +280,7 @@ export class ReadPath<K, V> {
   /** Loads a key again while its entry is still served; waits for itself, so that no caller's leaving calls it off. */
   #refresh(key: K, text: string, now: number): void {
     this.counts.refreshes += 1;
-    this.#depart({ key, text, kind: 'refresh', direct: false, limits: null, startedAt: now }).waiters += 1;
+    this.#depart({ key, text, kind: 'refresh', direct: false, limits: null, span: null, startedAt: now }).waiters += 1;
   }
 
   /**
@@ -227,7 +293,8 @@ export class ReadPath<K, V> {
     const entry = this.values.peek(text) ?? this.absents.peek(text);
     const isEnough = entry !== undefined && this.judge(entry, now) === 'fresh' && !(storedOnly && this.#o.remote.state() === 'up');
     if (isEnough) return Promise.resolve(answerFrom(entry, 'local', now));
-    const flight = this.#joinable(text, now) ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, startedAt: now });
+    const flight =
+      this.#joinable(text, now) ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, span: null, startedAt: now });
     return storedOnly ? flight.landed : this.flights.wait(flight, flight.landed, signal);
   }
 
@@ -237,6 +304,9 @@ export class ReadPath<K, V> {
       if (this.flights.taint(text, purge)) this.counts.tainted += 1;
       this.values.delete(text);
       this.absents.delete(text);
+      const hash = hashKey(text);
+      this.reuse.forget(hash);
+      this.#o.remoteReuse.forget(this.remoteHash(hash));
     }
   }
 
@@ -245,6 +315,7 @@ export class ReadPath<K, V> {
     this.flights.taintAll(purge);
     this.values.clear();
     this.absents.clear();
+    this.reuse.clear();
   }
 
   get closed(): boolean {
@@ -266,7 +337,8 @@ export class ReadPath<K, V> {
     await this.idle();
   }
 
-  #count(lookup: Lookup<V>): Lookup<V> {
+  #count(lookup: Lookup<V>, startedAt: number): Lookup<V> {
+    this.#o.recorder.read(answeredBy(lookup), this.#o.clock.now() - startedAt);
     return countLookup(this.counts, lookup);
   }
 
@@ -274,6 +346,16 @@ export class ReadPath<K, V> {
   track(work: Promise<unknown>): void {
     this.#background.add(work);
     void work.finally(() => this.#background.delete(work));
+  }
+
+  #tagsOf(text: string): readonly string[] {
+    const entry = this.values.peek(text);
+    return entry === undefined ? [] : this.make.tagsOf(entry);
+  }
+
+  /** A key's hash among those of all caches on the remote tier. */
+  remoteHash(hash: number): number {
+    return mix(hash ^ this.#salt);
   }
 
   remoteKey(text: string): string {

@@ -1,3 +1,5 @@
+import type { RecorderSnapshot } from './recorder.ts';
+
 /**
  * What one cache counted since its start, in plain integers: the hot paths add, a scrape reads.
  * Every look-up ends in exactly one of the `lookups`.
@@ -19,9 +21,21 @@ export interface CacheCounts {
   readonly refusals: { expired: number; unproven: number; tag: number; limits: number };
   /** Remote entries that were there and not served, by reason. */
   readonly remoteRefusals: { expired: number; unproven: number; tag: number; damaged: number; older: number; limits: number };
-  readonly leases: { granted: number; held: number; filledMeanwhile: number; waitedOut: number; unavailable: number };
+  /** Requests by what came of them, and `held`: the looks that found another's. `notWaited`: another had it, and this flight does not wait for others. */
+  readonly leases: { granted: number; held: number; filledMeanwhile: number; waitedOut: number; notWaited: number; unavailable: number };
   /** Values on their way into the remote tier. */
   readonly fills: { stored: number; refused: number; unavailable: number; tainted: number; tooLarge: number };
+  /**
+   * What the remote tier had for the loads that callers began, each asked for once: an entry that was served, one that could not be (by reason in `remoteRefusals`), none, or no answer. `bytes`: of the entries that were there, together.
+   */
+  readonly remoteReads: { served: number; refused: number; missed: number; unavailable: number; bytes: number };
+  /**
+   * How values left process memory other than by invalidation: expired, or pushed out before that, each having answered a read since it came or not; or replaced in time by a load ahead of expiry. An expired entry
+   * is counted when it is found, by the next load of its key or when it makes room.
+   */
+  readonly lifetimes: { expiredUsed: number; expiredUnused: number; evictedUsed: number; evictedUnused: number; refreshedInTime: number };
+  /** Times that this process forgot something, and how many keys were named: by calls here, and by the log of changes, in which this process's own writes come round too. */
+  readonly invalidations: { self: number; log: number; selfKeys: number; logKeys: number };
   joined: number;
   /** Stale answers that only `staleIfErrorMs` allowed. */
   staleIfError: number;
@@ -48,8 +62,11 @@ export function newCounts(): CacheCounts {
     },
     refusals: { expired: 0, unproven: 0, tag: 0, limits: 0 },
     remoteRefusals: { expired: 0, unproven: 0, tag: 0, damaged: 0, older: 0, limits: 0 },
-    leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, unavailable: 0 },
+    leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, notWaited: 0, unavailable: 0 },
     fills: { stored: 0, refused: 0, unavailable: 0, tainted: 0, tooLarge: 0 },
+    remoteReads: { served: 0, refused: 0, missed: 0, unavailable: 0, bytes: 0 },
+    lifetimes: { expiredUsed: 0, expiredUnused: 0, evictedUsed: 0, evictedUnused: 0, refreshedInTime: 0 },
+    invalidations: { self: 0, log: 0, selfKeys: 0, logKeys: 0 },
     joined: 0,
     staleIfError: 0,
     reloads: 0,
@@ -80,4 +97,6 @@ export interface CacheStats {
     readonly evictions: number;
     readonly absentEntries: number;
   };
+  /** How long things took, and the TTLs that were chosen; `quantile` reads it. */
+  readonly latency: RecorderSnapshot;
 }

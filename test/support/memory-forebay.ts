@@ -12,6 +12,8 @@ import { attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput } 
 import type { WriteCondition } from '../../src/files/store.ts';
 import type { FileTransaction } from '../../src/files/transactions.ts';
 import type { Forebay, Readiness } from '../../src/forebay.ts';
+import { Reporter } from '../../src/metrics/report/reporter.ts';
+import { systemClock } from '../../src/core/clock.ts';
 
 const BOUND_MS = 1000;
 
@@ -201,6 +203,8 @@ export function createMemoryForebay(): MemoryForebay {
     warm: (async (what: unknown) => ({ loaded: Array.isArray(what) ? what.length : 0, absent: 0, failed: 0 })) as Files['warm'],
   };
 
+  const reporter = new Reporter({ caches: [], hasRemote: false, health: null }, systemClock);
+  reporter.close();
   const forebay: MemoryForebay = {
     files,
     tier: noRemoteTier({ alone: true }),
@@ -216,6 +220,9 @@ export function createMemoryForebay(): MemoryForebay {
     invalidated: [],
     readiness: async () => forebay.readinessNow,
     alerts: () => forebay.alertsNow,
+    // Without tiers there is nothing to report but nothing.
+    report: (options) => reporter.report(options),
+    hot: () => ({}),
     metricsText: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       body: '# TYPE forebay_test gauge\nforebay_test 1\n',
