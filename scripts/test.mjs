@@ -28,7 +28,7 @@ function count(reportFile, exitCode) {
 }
 
 await runMain(async () => {
-  const node = prepare({ redis: true });
+  const node = prepare({ redis: true, prometheus: true });
   process.chdir(root);
   const dir = mkdtempSync(path.join(tmpdir(), 'forebay-tests-'));
   try {

@@ -9,6 +9,8 @@ export interface BusOptions {
   readonly sharded?: boolean;
   /** How often the echo is asked for, in ms. */
   readonly echoMs: number;
+  /** Asked with each echo: whether what is heard here is still all there is. A Cluster may have given the channel to another node, which this one or its client has not heard of. @defaultValue always */
+  readonly proves?: () => Promise<boolean>;
   /** Without an echo for so long the connection is taken for dead and made anew, in ms. */
   readonly deadAfterMs: number;
   onMessage(text: string): void;
@@ -25,6 +27,7 @@ export class Bus {
   #asOf = Number.NEGATIVE_INFINITY;
   #heardAt: number;
   #subscribed = false;
+  #subscribing = false;
   #closed = false;
   #timer: Timer | null = null;
   readonly #opened = Promise.withResolvers<void>();
@@ -35,7 +38,7 @@ export class Bus {
     const { client, channel } = options;
     // Attached before SUBSCRIBE is sent: the first message may come with its acknowledgement.
     client.on(options.sharded === true ? 'smessage' : 'message', (from: string, text: string) => {
-      if (from === channel) options.onMessage(text);
+      if (from === channel && !this.#closed) options.onMessage(text);
     });
     client.on('ready', () => void this.#subscribe());
     client.on('close', () => {
@@ -67,13 +70,17 @@ export class Bus {
   }
 
   async #subscribe(): Promise<void> {
+    this.#subscribing = true;
     try {
       const { client, channel, sharded = false } = this.#o;
       await (sharded ? client.ssubscribe(channel) : client.subscribe(channel));
     } catch {
-      // Lost again; the next 'ready' subscribes.
+      // Lost again, and the next 'ready' subscribes; or refused, and the next tick tries again.
       return;
+    } finally {
+      this.#subscribing = false;
     }
+    if (this.#closed) return;
     // What was published while there was no subscription is lost: all that was kept or begun before does not count.
     this.#subscribed = true;
     this.#heardAt = this.#o.clock.now();
@@ -86,6 +93,7 @@ export class Bus {
     if (this.#closed) return;
     this.#timer = this.#o.clock.schedule(this.#o.echoMs, () => {
       if (this.#subscribed) void this.#echo();
+      else if (!this.#subscribing && this.#o.client.status === 'ready') void this.#subscribe();
       this.#tick();
     });
   }
@@ -98,12 +106,14 @@ export class Bus {
       return;
     }
     try {
+      const proven = this.#o.proves?.() ?? Promise.resolve(true);
       await this.#o.client.ping();
+      if (this.#subscribed) this.#heardAt = this.#o.clock.now();
+      if (!(await proven)) return;
     } catch {
       return;
     }
     if (!this.#subscribed) return;
-    this.#heardAt = this.#o.clock.now();
     this.#asOf = Math.max(this.#asOf, sentAt);
   }
 }

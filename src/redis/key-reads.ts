@@ -26,14 +26,17 @@ export type Head = ((bytes: Buffer, key: string) => boolean) | null;
 export interface HeadReader {
   /** A key that is read with the values, at the very same moment; `null`: the head is read in some other way. */
   readonly key: string | null;
-  /** Called right before values are asked for on this connection, which answers in order. What it returns says, of what was found under `key`, which of the values that were read with it count. It never rejects. */
-  begin(client: Redis): (found: Buffer | null) => Promise<Head>;
+  /**
+   * Called right before values are asked for on this connection, which answers in order. What it returns says, of what was found under `key`, which of the values that were read with it count. It never rejects.
+   * `until`: monotonic ms after which nobody waits.
+   */
+  begin(client: Redis, until: number): (found: Buffer | null) => Promise<Head>;
 }
 
-/** Reads the head and values at one moment; the head comes first. What cannot be had is `null`. */
-export type ReadWithHead = (client: Redis, head: string, keys: readonly string[]) => Promise<readonly (Buffer | null)[]>;
+/** Reads the head and values at one moment; the head comes first, if it has a key. What cannot be had is `null`. */
+export type ReadWithHead = (client: Redis, head: string | null, keys: readonly string[]) => Promise<readonly (Buffer | null)[]>;
 
-const mgetWithHead: ReadWithHead = (client, head, keys) => client.mgetBuffer([head, ...keys]);
+const mgetWithHead: ReadWithHead = (client, head, keys) => client.mgetBuffer(head === null ? [...keys] : [head, ...keys]);
 
 /** Reads of one turn of the event loop, in overlapped MGETs behind one look at the server's clock, and under the head that says which values count. */
 export class KeyReads {
@@ -73,13 +76,20 @@ export class KeyReads {
     const waiting = new Deadlines(reads, this.#clock, () => pass.late());
     // The head is asked for first, or with the values: each of them is at least as new as what it says.
     const { client } = this.#link;
-    const judge = this.#head.begin(client);
+    const judge = this.#head.begin(
+      client,
+      reads.reduce((latest, { deadline }) => Math.max(latest, deadline), 0),
+    );
     const serverClock = client.time();
     const chunks: Promise<void>[] = [];
     const replies: Promise<unknown>[] = [serverClock];
     for (let at = 0; at < reads.length; at += KEYS_PER_MGET) {
       const chunk = reads.slice(at, at + KEYS_PER_MGET);
-      const reply = this.#ask(client, chunk);
+      const reply = this.#readWith(
+        client,
+        this.#head.key,
+        chunk.map(({ key }) => key),
+      );
       replies.push(reply.then(() => pass.heard()));
       chunks.push(this.#settle(chunk, reply, judge, serverClock));
     }
@@ -92,11 +102,6 @@ export class KeyReads {
       waiting.cancel();
       this.#unanswered -= reads.length;
     });
-  }
-
-  #ask(client: Redis, reads: readonly Pending[]): Promise<readonly (Buffer | null)[]> {
-    const keys = reads.map(({ key }) => key);
-    return this.#head.key === null ? client.mgetBuffer(keys) : this.#readWith(client, this.#head.key, keys);
   }
 
   async #settle(

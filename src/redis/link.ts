@@ -5,13 +5,11 @@ import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
 import { systemChance } from '../core/random.ts';
-import { ForebayError } from '../core/errors.ts';
 import type { BreakerOptions } from './breaker-options.ts';
 import { Breaker } from './breaker.ts';
 import type { ConnectionOptions, Endpoint } from './connection.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import type { RedisServer } from './server-address.ts';
-import { parseRedisServer } from './server-address.ts';
 
 /** What every tier on Redis is told. */
 export interface RedisOptions {
@@ -158,11 +156,4 @@ export class RedisLink {
     for (const client of this.#clients) closeConnection(client);
     for (const subscriber of this.#subscribers) closeConnection(subscriber);
   }
-}
-
-/** @throws {ForebayError} `CONFIG_INVALID` for a Cluster. */
-export function singleEndpoint(url: string | RedisServer): Endpoint {
-  const address = parseRedisServer(url);
-  if (address.kind !== 'cluster') return address;
-  throw new ForebayError('CONFIG_INVALID', 'a Cluster is not supported by this tier; give it one server or Sentinels', { field: 'redis' });
 }

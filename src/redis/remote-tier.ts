@@ -10,17 +10,18 @@ import type {
 } from '../cache/remote-tier.ts';
 import { TagTable } from '../cache/tags.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { Bus } from './bus.ts';
+import { systemClock } from '../core/clock.ts';
+import type { Chance } from '../core/random.ts';
+import { systemChance } from '../core/random.ts';
+import { ClusterServers } from './cluster/tier-servers.ts';
 import type { RedisOptions } from './link.ts';
-import { RedisLink, singleEndpoint } from './link.ts';
 import type { BusMessage } from './message.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
 import type { Reply } from './script-calls.ts';
-import { ScriptCalls } from './script-calls.ts';
-import { invalidateKeys, invalidateTags, put } from './scripts.ts';
-import { TagSync } from './tag-sync.ts';
+import { parseRedisServer } from './server-address.ts';
+import type { TierEars, TierServers } from './tier-servers.ts';
+import { OneServer } from './tier-servers.ts';
 import { Unconfirmed } from './unconfirmed.ts';
-import { RedisValues } from './values.ts';
 
 export interface RedisTierOptions extends RedisOptions {
   /** Longest wait for an invalidation to be confirmed before it is called queued, in ms. @defaultValue 1,000 */
@@ -31,102 +32,72 @@ const KEYS_PER_INVALIDATION = 500;
 const RETRY_MS = 100;
 const UNVERIFIED = { outcome: 'unavailable', reason: 'unverified' } as const;
 
-/** A remote tier and bus on one Redis server: one connection for commands, one for the bus. Opens in the background; close it with `close`. */
+/**
+ * A remote tier and bus on one Redis server, on whichever the Sentinels say is the primary, or on all nodes of a Cluster. Opens in the background; close it with `close`.
+ * @throws {ForebayError} `CONFIG_INVALID` for an address that is none.
+ */
 export function createRedisTier(options: RedisTierOptions): RemoteTier & { readonly breaker: BreakerControl } {
   return new RedisTier(options);
 }
 
 class RedisTier implements RemoteTier {
   readonly tags = new TagTable();
-  readonly #link: RedisLink;
   readonly #clock: Clock;
-  readonly #prefix: string;
-  readonly #channel: string;
-  readonly #table: string;
+  readonly #chance: Chance;
   readonly #confirmMs: number;
   /** Tells our own messages from others'. */
   readonly #origin: string;
-  readonly #bus: Bus;
-  readonly #calls: ScriptCalls;
-  readonly #values: RedisValues;
+  readonly #servers: TierServers;
   readonly #listeners: RemoteListener[] = [];
-  readonly #unconfirmed = new Unconfirmed();
-  #confirming = false;
+  #unconfirmed = new Unconfirmed();
+  /** What is being sent once more. */
+  #confirming: Unconfirmed | null = null;
   #retry: Timer | null = null;
   #closed = false;
-  readonly opened: Promise<void>;
 
   constructor(options: RedisTierOptions) {
-    this.#link = new RedisLink(options, singleEndpoint(options.url));
-    const { clock, chance, prefix, boundMs } = this.#link;
+    const { clock = systemClock, chance = systemChance, confirmMs = 1000 } = options;
+    const address = parseRedisServer(options.url);
     this.#clock = clock;
-    this.#prefix = prefix;
-    this.#channel = `${prefix}forebay:bus`;
-    this.#table = `${prefix}forebay:tags`;
-    this.#confirmMs = options.confirmMs ?? 1000;
+    this.#chance = chance;
+    this.#confirmMs = confirmMs;
     this.#origin = chance.uniqueId();
-    this.#calls = new ScriptCalls(this.#link);
-    const sync = new TagSync({ calls: this.#calls, table: this.#table, tags: this.tags, clock, chance });
-    this.#values = new RedisValues(this.#link, this.#calls, {
-      key: null,
-      begin: (client) => {
-        const isLevel = sync.readHead(client);
-        return async () => ((await isLevel) ? () => true : null);
-      },
-    });
-    const onGap = (): void => {
-      for (const listener of this.#listeners) listener.onGap('missed');
+    const ears: TierEars = {
+      tags: this.tags,
+      onMessage: (text) => this.#onMessage(decodeMessage(text)),
+      onGap: () => this.#onGap(),
+      onUp: () => void this.#confirm(),
     };
-    this.#bus = new Bus({
-      client: this.#link.openSubscriber(),
-      channel: this.#channel,
-      clock,
-      echoMs: boundMs / 4,
-      deadAfterMs: boundMs * 2,
-      onMessage: (text) => {
-        const message = decodeMessage(text);
-        if (message === null) onGap();
-        else this.#onMessage(message);
-      },
-      onGap,
-    });
-    this.#link.onUp(() => void this.#confirm());
-    this.opened = Promise.all([this.#link.connected, this.#bus.opened]).then(() => {});
+    this.#servers = address.kind === 'cluster' ? new ClusterServers(options, address, ears) : new OneServer(options, address, ears);
+  }
+
+  get opened(): Promise<void> {
+    return this.#servers.opened;
   }
 
   get breaker(): BreakerControl {
-    return this.#link.breaker;
-  }
-
-  get #isUnverified(): boolean {
-    return !this.#unconfirmed.isEmpty || this.#confirming;
+    return this.#servers.breaker;
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
-    if (this.#isUnverified) return Promise.resolve(UNVERIFIED);
+    if (this.#isUnverified(key)) return Promise.resolve(UNVERIFIED);
     // An invalidation that was not confirmed while the read was under way may be of this very key.
-    return this.#values.read(key, deadline).then((read) => (this.#isUnverified ? UNVERIFIED : read));
+    return this.#servers.read(key, deadline).then((read) => (this.#isUnverified(key) ? UNVERIFIED : read));
   }
 
   async acquire(key: string, token: string, options: { leaseMs: number; replace: boolean; deadline: number }): Promise<LeaseReply> {
-    const reply = await this.#values.acquire(key, token, options);
-    return reply.outcome !== 'unavailable' && this.#isUnverified ? UNVERIFIED : reply;
+    const reply = await this.#servers.acquire(key, token, options);
+    return reply.outcome !== 'unavailable' && this.#isUnverified(key) ? UNVERIFIED : reply;
   }
 
   fill(key: string, token: string, payload: Parameters<RemoteTier['fill']>[2]): Promise<FillReply> {
-    return this.#values.fill(key, token, payload);
+    return this.#servers.fill(key, token, payload);
   }
 
   async put(key: string, payload: Parameters<RemoteTier['put']>[1]): Promise<'applied' | 'queued'> {
     const change: RemoteInvalidation = { keys: [key], buckets: [], all: false, purge: true };
-    if (!this.#unconfirmed.isEmpty) {
-      this.#queue(change);
-      return 'queued';
-    }
     const message = encodeMessage({ origin: this.#origin, keys: [key], purge: true });
-    const args = { ...payload.entry, expireMs: payload.expireMs };
-    const reply = await this.#calls.run(put(this.#prefix + key, args, this.#channel, message), this.#clock.now() + this.#confirmMs);
-    if (reply.ok) return 'applied';
+    if (!this.#isUnverified(key) && (await this.#servers.put(key, payload, message, this.#clock.now() + this.#confirmMs))) return 'applied';
     this.#queue(change);
     return 'queued';
   }
@@ -138,11 +109,11 @@ class RedisTier implements RemoteTier {
   }
 
   holder(key: string): Promise<LeaseHolder | null> {
-    return this.#values.holder(key);
+    return this.#servers.holder(key);
   }
 
   asOf(_now: number): number {
-    return this.#bus.asOf;
+    return this.#servers.asOf;
   }
 
   listen(listener: RemoteListener): void {
@@ -150,18 +121,32 @@ class RedisTier implements RemoteTier {
   }
 
   state(): 'up' | 'down' {
-    return this.#link.state;
+    return this.#servers.state();
   }
 
   close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
-    this.#bus.close();
-    this.#link.close();
+    this.#servers.close();
     return Promise.resolve();
   }
 
-  #onMessage({ origin, keys, tags, purge }: BusMessage): void {
+  /** Whether Redis may hold of this key what an invalidation that is not confirmed would have deleted. On one server nothing is read then, of whatever key. */
+  #isUnverified(key: string): boolean {
+    if (this.#unconfirmed.isEmpty && this.#confirming === null) return false;
+    return !this.#servers.apart || this.#unconfirmed.concerns(key) || this.#confirming?.concerns(key) === true;
+  }
+
+  #onGap(): void {
+    for (const listener of this.#listeners) listener.onGap('missed');
+  }
+
+  #onMessage(message: BusMessage | null): void {
+    if (message === null) {
+      this.#onGap();
+      return;
+    }
+    const { origin, keys, tags, purge } = message;
     if (origin === this.#origin) return;
     if (tags !== null) {
       this.tags.apply(tags);
@@ -175,18 +160,12 @@ class RedisTier implements RemoteTier {
     const deadline = this.#clock.now() + this.#confirmMs;
     const replies: Promise<boolean>[] = [];
     if (all || buckets.length > 0) {
-      const args = { channel: this.#channel, origin: this.#origin, newGeneration: this.#link.chance.uniqueId(), all, purge, buckets };
-      replies.push(this.#calls.run(invalidateTags(this.#table, args), deadline).then((reply) => this.#takeTags(reply, buckets)));
+      const args = { origin: this.#origin, newGeneration: this.#chance.uniqueId(), all, purge, buckets };
+      replies.push(this.#servers.stampTags(args, deadline).then((reply) => this.#takeTags(reply, buckets)));
     }
     for (let at = 0; at < keys.length; at += KEYS_PER_INVALIDATION) {
       const some = keys.slice(at, at + KEYS_PER_INVALIDATION);
-      const message = encodeMessage({ origin: this.#origin, keys: some, purge });
-      const call = invalidateKeys(
-        some.map((key) => this.#prefix + key),
-        this.#channel,
-        message,
-      );
-      replies.push(this.#calls.run(call, deadline).then((reply) => reply.ok));
+      replies.push(this.#servers.forget(some, encodeMessage({ origin: this.#origin, keys: some, purge }), deadline));
     }
     return (await Promise.all(replies)).every(Boolean);
   }
@@ -210,14 +189,15 @@ class RedisTier implements RemoteTier {
     });
   }
 
-  /** Sends what Redis has not confirmed; until that is through, nothing is read there. */
+  /** Sends what Redis has not confirmed. */
   async #confirm(): Promise<void> {
-    if (this.#confirming || this.#unconfirmed.isEmpty || this.#closed) return;
-    this.#confirming = true;
-    const change = this.#unconfirmed.take();
-    const done = this.#link.state === 'up' && (await this.#apply(change));
+    if (this.#confirming !== null || this.#unconfirmed.isEmpty || this.#closed) return;
+    this.#confirming = this.#unconfirmed;
+    this.#unconfirmed = new Unconfirmed();
+    const { change } = this.#confirming;
+    const done = this.#servers.state() === 'up' && (await this.#apply(change));
     if (!done) this.#queue(change);
-    this.#confirming = false;
+    this.#confirming = null;
     if (done) void this.#confirm();
   }
 }

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Clock } from '../core/clock.ts';
 import type { UnavailableReason } from '../cache/remote-tier.ts';
 import type { Pass } from './breaker-pass.ts';
@@ -19,6 +20,8 @@ interface Pending {
 }
 
 const REFUSED: Reply<never> = Object.freeze({ ok: false, reason: 'breaker' });
+
+const NO_RESULT: [Error, null] = [new Error('the pipeline gave no result'), null];
 
 /** Calls under way at once, beyond which new ones are refused: at 50 ms a call this is 200,000 a second. */
 const MAX_UNANSWERED = 10_000;
@@ -72,9 +75,17 @@ export class ScriptCalls {
     const pass = this.#link.breaker.enter(calls.length);
     if (pass === null) return calls.map(() => REFUSED);
     const pipeline = this.#link.client.pipeline();
+    const places: number[] = [];
+    let sent = 0;
     for (const pending of calls) {
       pending.pass = pass;
       const { call } = pending;
+      if (call.asking === true) {
+        pipeline.call('ASKING');
+        sent += 1;
+      }
+      places.push(sent);
+      sent += 1;
       const name = command === 'EVAL' ? call.script.lua : call.script.sha1;
       pipeline.callBuffer(command, name, call.keys.length, ...call.keys, ...call.args);
     }
@@ -84,12 +95,25 @@ export class ScriptCalls {
       const failure = results?.find(([error]) => error !== null && !isAnswer(error));
       if (failure === undefined) pass.answered();
       else pass.failed(failure[0]);
-      return (results ?? []).map(([error, value]) => (error === null ? { ok: true, value } : failed(error)));
+      return (results === null ? [] : places.map((at) => results[at] ?? NO_RESULT)).map(([error, value]) =>
+        error === null ? { ok: true, value } : failed(error),
+      );
     } catch (thrown) {
       pass.failed(thrown);
       const reply = failed(thrown);
       return calls.map(() => reply);
     }
+  }
+}
+
+/** Runs one script by itself, among other commands of a connection, whose order it keeps unless the server does not know it. Its replies' strings come as Buffers. */
+export async function callScript(client: Redis, { script, keys, args }: ScriptCall): Promise<unknown> {
+  const run = (command: string, name: string): Promise<unknown> => client.callBuffer(command, name, keys.length, ...keys, ...args);
+  try {
+    return await run('EVALSHA', script.sha1);
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return run('EVAL', script.lua);
+    throw error;
   }
 }
 

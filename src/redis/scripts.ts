@@ -12,6 +12,8 @@ export interface ScriptCall {
   readonly script: Script;
   readonly keys: readonly string[];
   readonly args: readonly (string | Buffer)[];
+  /** To the node to which a slot is on its way: it takes only calls that say so. @defaultValue false */
+  readonly asking?: boolean;
 }
 
 function load(name: string): Script {
@@ -30,14 +32,20 @@ const OPEN_LOG = load('open-log');
 const CLUSTER_APPLY_ENTRY = load('cluster-apply-entry');
 const CLUSTER_OPEN_LOG = load('cluster-open-log');
 const CLUSTER_READ = load('cluster-read');
+const CLUSTER_GET = load('cluster-get');
+const CLUSTER_FORGET = load('cluster-forget');
+const CLUSTER_UNLINK = load('cluster-unlink');
+const CLUSTER_TELL = load('cluster-tell');
+const CLUSTER_TAG_HEAD = load('cluster-tag-head');
 
 /** A value and its lease: two keys of one Cluster slot, since both names hold the same `{…}`. */
 export function pair(key: string): [value: string, lease: string] {
   return [key, `${key}:lease`];
 }
 
-export function acquire(key: string, token: string, leaseMs: number, replace: boolean): ScriptCall {
-  return { script: ACQUIRE, keys: pair(key), args: [token, String(leaseMs), replace ? '1' : '0'] };
+/** `marked`, here and below: values, leases and the tag table bear the mark of the server that holds them. */
+export function acquire(key: string, token: string, leaseMs: number, replace: boolean, marked: boolean): ScriptCall {
+  return { script: ACQUIRE, keys: pair(key), args: [token, String(leaseMs), flag(replace), flag(marked)] };
 }
 
 export interface FillArgs {
@@ -47,14 +55,20 @@ export interface FillArgs {
   readonly loadedAgoMs: number;
 }
 
-export function fill(key: string, token: string, args: FillArgs): ScriptCall {
+export function fill(key: string, token: string, args: FillArgs, marked: boolean): ScriptCall {
   const { beforeClock, afterClock, expireMs, loadedAgoMs } = args;
-  return { script: FILL, keys: pair(key), args: [token, beforeClock, afterClock, String(expireMs), String(loadedAgoMs)] };
+  return { script: FILL, keys: pair(key), args: [token, beforeClock, afterClock, String(expireMs), String(loadedAgoMs), flag(marked)] };
 }
 
-export function put(key: string, args: Omit<FillArgs, 'loadedAgoMs'>, channel: string, message: string): ScriptCall {
+/** `told`: where and what others are told; `null`: by the caller, and the value is marked. */
+export function put(
+  key: string,
+  args: Omit<FillArgs, 'loadedAgoMs'>,
+  told: { readonly channel: string; readonly message: string } | null,
+): ScriptCall {
   const { beforeClock, afterClock, expireMs } = args;
-  return { script: PUT, keys: pair(key), args: [beforeClock, afterClock, String(expireMs), channel, message] };
+  const { channel, message } = told ?? { channel: '', message: '' };
+  return { script: PUT, keys: pair(key), args: [beforeClock, afterClock, String(expireMs), channel, message, flag(told === null)] };
 }
 
 export function invalidateKeys(keys: readonly string[], channel: string, message: string): ScriptCall {
@@ -70,17 +84,17 @@ export interface InvalidateTagsArgs {
   readonly buckets: readonly number[];
 }
 
-export function invalidateTags(table: string, args: InvalidateTagsArgs): ScriptCall {
+export function invalidateTags(table: string, args: InvalidateTagsArgs, marked: boolean): ScriptCall {
   const { channel, origin, newGeneration, all, purge, buckets } = args;
   return {
     script: INVALIDATE_TAGS,
     keys: [table],
-    args: [channel, origin, newGeneration, all ? '1' : '0', purge ? '1' : '0', ...buckets.map(String)],
+    args: [channel, origin, newGeneration, flag(all), flag(purge), flag(marked), ...buckets.map(String)],
   };
 }
 
-export function readTags(table: string, newGeneration: string, lostGeneration: string): ScriptCall {
-  return { script: READ_TAGS, keys: [table], args: [newGeneration, lostGeneration] };
+export function readTags(table: string, newGeneration: string, lostGeneration: string, marked: boolean): ScriptCall {
+  return { script: READ_TAGS, keys: [table], args: [newGeneration, lostGeneration, flag(marked)] };
 }
 
 export interface ApplyEntryArgs {
@@ -132,7 +146,34 @@ export function clusterRead(head: string, keys: readonly string[]): ScriptCall {
   return { script: CLUSTER_READ, keys: [head], args: keys };
 }
 
+/** Values that this node stored itself. */
+export function clusterGet(keys: readonly string[]): ScriptCall {
+  return { script: CLUSTER_GET, keys: [], args: keys };
+}
+
+/** Deletes values of this node, and their leases. */
+export function clusterForget(keys: readonly string[]): ScriptCall {
+  return { script: CLUSTER_FORGET, keys: [], args: keys };
+}
+
+/** `asking`: of a node to which the slot is on its way. */
+export function clusterUnlink(key: string, asking: boolean): ScriptCall {
+  return { script: CLUSTER_UNLINK, keys: [key], args: [], asking };
+}
+
+export function clusterTell(channel: string, message: string): ScriptCall {
+  return { script: CLUSTER_TELL, keys: [channel], args: [message] };
+}
+
+export function clusterTagHead(table: string): ScriptCall {
+  return { script: CLUSTER_TAG_HEAD, keys: [table], args: [] };
+}
+
 /** `seen`: the fence that must not go on; `null` only makes a table that is gone. */
 export function openLog(log: readonly [string, string], epoch: string, number: number, seen: number | 'none' | null): ScriptCall {
   return { script: OPEN_LOG, keys: [...log], args: [epoch, String(number), seen === null ? '' : String(seen)] };
+}
+
+function flag(isSet: boolean): '0' | '1' {
+  return isSet ? '1' : '0';
 }

@@ -1,4 +1,3 @@
-import type { Redis } from 'ioredis';
 import type { TagTable } from '../cache/tags.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
@@ -8,6 +7,19 @@ import { readTags } from './scripts.ts';
 /** Longest wait for the whole table, in ms; it is up to 100 kB, and read only when a change was missed. */
 const READ_TABLE_MS = 500;
 
+/** The fields `g` and `n` of the table, generation and stamp; nothing or empty: there is no table. Rejects if the server cannot be asked. */
+export type AskHead = () => Promise<readonly (Buffer | null)[]>;
+
+export interface TagSyncParts {
+  readonly calls: ScriptCalls;
+  readonly table: string;
+  readonly tags: TagTable;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  /** The table bears the mark of its server, as on a Cluster. @defaultValue false */
+  readonly marked?: boolean;
+}
+
 /** Keeps this process's copy of the tag stamps level with the table in Redis. */
 export class TagSync {
   readonly #calls: ScriptCalls;
@@ -15,26 +27,35 @@ export class TagSync {
   readonly #tags: TagTable;
   readonly #clock: Clock;
   readonly #chance: Chance;
+  readonly #marked: boolean;
   #reading: Promise<boolean> | null = null;
+  #ended = false;
 
-  constructor(parts: { calls: ScriptCalls; table: string; tags: TagTable; clock: Clock; chance: Chance }) {
+  constructor(parts: TagSyncParts) {
     this.#calls = parts.calls;
     this.#table = parts.table;
     this.#tags = parts.tags;
     this.#clock = parts.clock;
     this.#chance = parts.chance;
+    this.#marked = parts.marked ?? false;
+  }
+
+  /** The table is kept by another server from here on: what this one still answers is not heard. */
+  end(): void {
+    this.#ended = true;
   }
 
   /** Looks at the head of the table and takes over what is new. Resolves to whether the copy is level. Never rejects. */
-  async readHead(client: Redis): Promise<boolean> {
+  async readHead(ask: AskHead): Promise<boolean> {
     const known = this.#tags.point;
-    let head: (Buffer | null)[];
+    let head: readonly (Buffer | null)[];
     try {
-      head = await client.hmgetBuffer(this.#table, 'g', 'n');
+      head = await ask();
     } catch (error) {
       // A key of another type under the table's name is replaced; anything else is a server that cannot be asked.
       return error instanceof Error && error.message.startsWith('WRONGTYPE') ? this.#readTable('') : false;
     }
+    if (this.#ended) return false;
     const generation = head[0]?.toString() ?? '';
     const stamp = Number(head[1]?.toString() ?? 'NaN');
     if (generation === '' || Number.isNaN(stamp)) return this.#readTable('');
@@ -57,8 +78,11 @@ export class TagSync {
 
   async #read(lost: string): Promise<boolean> {
     const { missed } = this.#tags;
-    const reply = await this.#calls.run(readTags(this.#table, this.#chance.uniqueId(), lost), this.#clock.now() + READ_TABLE_MS);
-    if (!reply.ok || !Array.isArray(reply.value)) return false;
+    const reply = await this.#calls.run(
+      readTags(this.#table, this.#chance.uniqueId(), lost, this.#marked),
+      this.#clock.now() + READ_TABLE_MS,
+    );
+    if (this.#ended || !reply.ok || !Array.isArray(reply.value)) return false;
     const [generation = '', stamp, ...fields] = reply.value.map(String);
     const stamps: [number, number][] = [];
     for (let i = 0; i + 1 < fields.length; i += 2) stamps.push([Number(fields[i]), Number(fields[i + 1])]);

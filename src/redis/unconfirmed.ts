@@ -5,8 +5,8 @@ const MAX_KEYS = 10_000;
 
 /** Invalidations that Redis has not confirmed, put together. While there are any, this process must not read what they would have deleted. */
 export class Unconfirmed {
-  #keys = new Set<string>();
-  #buckets = new Set<number>();
+  readonly #keys = new Set<string>();
+  readonly #buckets = new Set<number>();
   #all = false;
   #purge = false;
 
@@ -26,13 +26,13 @@ export class Unconfirmed {
     else for (const key of change.keys) this.#keys.add(key);
   }
 
-  /** Everything that waits; nothing waits any more. Whoever takes it adds it again if it fails. */
-  take(): RemoteInvalidation {
-    const taken = { keys: [...this.#keys], buckets: [...this.#buckets], all: this.#all, purge: this.#purge };
-    this.#keys = new Set();
-    this.#buckets = new Set();
-    this.#all = false;
-    this.#purge = false;
-    return taken;
+  /** Whether what waits may have to do with this key. Which records have a tag is not known here. */
+  concerns(key: string): boolean {
+    return this.#all || this.#buckets.size > 0 || this.#keys.has(key);
+  }
+
+  /** Everything that waits. */
+  get change(): RemoteInvalidation {
+    return { keys: [...this.#keys], buckets: [...this.#buckets], all: this.#all, purge: this.#purge };
   }
 }

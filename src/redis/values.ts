@@ -15,9 +15,12 @@ export class RedisValues {
   readonly #calls: ScriptCalls;
   readonly #prefix: string;
   readonly #reads: KeyReads;
+  readonly #marked: boolean;
 
-  constructor(link: RedisLink, calls: ScriptCalls, head: HeadReader, readWith?: ReadWithHead) {
+  /** `marked`: values and leases bear the mark of their server, and count nowhere else; `readWith` has to look at it. */
+  constructor(link: RedisLink, calls: ScriptCalls, head: HeadReader, readWith?: ReadWithHead, marked = false) {
     this.#link = link;
+    this.#marked = marked;
     this.#clock = link.clock;
     this.#calls = calls;
     this.#prefix = link.prefix;
@@ -29,7 +32,8 @@ export class RedisValues {
   }
 
   async acquire(key: string, token: string, options: Parameters<RemoteTier['acquire']>[2]): Promise<LeaseReply> {
-    const reply = await this.#calls.run(acquire(this.#prefix + key, token, options.leaseMs, options.replace), options.deadline);
+    const call = acquire(this.#prefix + key, token, options.leaseMs, options.replace, this.#marked);
+    const reply = await this.#calls.run(call, options.deadline);
     if (!reply.ok) return { outcome: 'unavailable', reason: reply.reason };
     const [outcome, bytes, serverNow] = reply.value as [Buffer, Buffer?, Buffer?];
     switch (outcome.toString()) {
@@ -47,7 +51,7 @@ export class RedisValues {
       payload === null
         ? { beforeClock: '', afterClock: '', expireMs: 0, loadedAgoMs: 0 }
         : { ...payload.entry, expireMs: payload.expireMs, loadedAgoMs: payload.loadedAgoMs };
-    const reply = await this.#calls.run(fill(this.#prefix + key, token, args), this.#clock.now() + FILL_WAIT_MS);
+    const reply = await this.#calls.run(fill(this.#prefix + key, token, args, this.#marked), this.#clock.now() + FILL_WAIT_MS);
     if (!reply.ok) return 'unavailable';
     return reply.value === 1 ? 'stored' : 'refused';
   }
@@ -59,7 +63,7 @@ export class RedisValues {
     try {
       const [holder, leftMs] = await Promise.all([this.#link.client.get(lease), this.#link.client.pttl(lease)]);
       pass.answered();
-      return holder === null ? null : { holder, leftMs };
+      return holder === null ? null : { holder: this.#marked ? holder.slice(holder.indexOf(' ') + 1) : holder, leftMs };
     } catch (error) {
       pass.failed(error);
       return null;

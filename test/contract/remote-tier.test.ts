@@ -4,12 +4,13 @@ import { noRemoteTier } from '../../src/cache/no-remote-tier.ts';
 import { createRedisTier } from '../../src/redis/remote-tier.ts';
 import { startRedis } from '../support/redis.ts';
 import { describeRemoteTier } from './remote-tier.suite.ts';
-import { closeShared, memoryWorld, redisWorld, sentinelWorld, tlsWorld } from './remote-tier.world.ts';
+import { closeShared, clusterWorld, memoryWorld, redisWorld, sentinelWorld, tlsWorld } from './remote-tier.world.ts';
 
 describeRemoteTier('remote tier in memory', memoryWorld);
 describeRemoteTier('remote tier on Redis', redisWorld);
 describeRemoteTier('remote tier on Redis over TLS', tlsWorld);
 describeRemoteTier('remote tier on Redis behind Sentinels', sentinelWorld);
+describeRemoteTier('remote tier on a Cluster', clusterWorld);
 
 afterAll(closeShared);
 

@@ -127,7 +127,7 @@ export async function redisWorld(): Promise<RemoteWorld> {
 /** What docs/redis.md gives as the rights that Forebay needs, and those on a Cluster besides. */
 const RIGHTS =
   '~* &* +ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe';
-const CLUSTER_RIGHTS = '+cluster|slots +cluster|info +spublish +ssubscribe +sunsubscribe';
+const CLUSTER_RIGHTS = '+cluster|slots +cluster|info +asking +spublish +ssubscribe +sunsubscribe';
 
 /** Over TLS with certificates on both sides, as an ACL user that has the rights it needs and no others. */
 export async function tlsWorld(): Promise<RemoteWorld> {
@@ -201,7 +201,12 @@ export async function clusterWorld(): Promise<RemoteWorld> {
   };
   const stores: { close(): Promise<void> }[] = [];
   return {
-    open: () => Promise.reject(new Error('a tier without a log is for one server')),
+    open: async (options = {}) => {
+      const tier = createRedisTier({ url, ...options });
+      stores.push(tier);
+      await tier.opened;
+      return ready(tier);
+    },
     openStore: (tags, options = {}) => {
       const store = createRedisLogStore({ url, ...options }, tags);
       stores.push(store);
@@ -224,7 +229,11 @@ export async function clusterWorld(): Promise<RemoteWorld> {
         await keyed(table, 'HSET', table, ...Object.entries(fields).flat());
       }
     },
-    publish: async (channel, text) => void (await keyed(channel, 'SPUBLISH', channel, text)),
+    publish: async (name, text) => {
+      // The bus of a tier without a log shares its name with the table of its tags.
+      const channel = name === 'forebay:bus' ? 'forebay:tags' : name;
+      await keyed(channel, 'SPUBLISH', channel, text);
+    },
     forgetScripts: async () => void (await everywhere('SCRIPT', 'FLUSH')),
     cutBus: async () => void (await everywhere('CLIENT', 'KILL', 'TYPE', 'pubsub')),
     freeze: () => nodes.forEach((node) => node.freeze()),

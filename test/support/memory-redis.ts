@@ -207,7 +207,7 @@ export class MemoryRedis {
   }
 
   #invalidateTags([table = '']: readonly string[], args: readonly (string | Buffer)[]): Reply {
-    const [channel, origin, newGeneration, all, purge, ...buckets] = args.map(String);
+    const [channel, origin, newGeneration, all, purge, _marked, ...buckets] = args.map(String);
     let fields = this.#hash(table);
     if (fields?.get('g') === undefined || all === '1') {
       fields = this.#newHash(table, [['g', newGeneration ?? '']]);

@@ -1,4 +1,5 @@
 import type { LogLayout } from '../log-shard.ts';
+import { callScript } from '../script-calls.ts';
 import { clusterApplyEntry, clusterOpenLog, clusterRead } from '../scripts.ts';
 import type { SlotRange } from './slots.ts';
 import { slotOf, textOfRanges } from './slots.ts';
@@ -30,13 +31,8 @@ export function layoutOfNode(node: {
     open: (epoch, number, seen) => clusterOpenLog([table, head], textOfRanges(node.slots.ranges), epoch, number, seen),
     opened: ([made, base, fence, , ...fields]) => ({ isAnew: made === '1', base: Number(base), fence: Number(fence), fields }),
     since: sinceOf,
-    readWith: async (client, headKey, keys) => {
-      const { script, args } = clusterRead(headKey, keys);
-      const read = (command: string, name: string): Promise<unknown> => client.callBuffer(command, name, 1, headKey, ...args);
-      const reply = await read('EVALSHA', script.sha1).catch((error: Error) => {
-        if (error.message.startsWith('NOSCRIPT')) return read('EVAL', script.lua);
-        throw error;
-      });
+    readWith: async (client, _, keys) => {
+      const reply = await callScript(client, clusterRead(head, keys));
       return (reply as unknown[]).map((value) => (Buffer.isBuffer(value) ? value : null));
     },
     onElsewhere: node.onElsewhere,

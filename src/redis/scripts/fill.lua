@@ -2,8 +2,13 @@
 -- never puts an old value back. Gives the lease back either way.
 -- KEYS[1] value   KEYS[2] lease
 -- ARGV[1] token   ARGV[2] entry before its clock   ARGV[3] entry after its clock   ARGV[4] expiry in ms, 0 = only give the lease back   ARGV[5] ms since the source was asked
+-- ARGV[6] '1' = values and leases bear the mark of their server: a lease that another one gave is none (docs/decisions/0008)
 -- Returns 1 = stored, 0 = refused
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+local mark = ''
+if ARGV[6] == '1' then
+  mark = '@' .. string.sub(string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)'), 1, 16) .. ' '
+end
+if redis.call('GET', KEYS[2]) ~= mark .. ARGV[1] then
   return 0
 end
 redis.call('UNLINK', KEYS[2])
@@ -12,5 +17,5 @@ if ARGV[4] == '0' then
 end
 local time = redis.call('TIME')
 local loaded_at = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[5])
-redis.call('SET', KEYS[1], ARGV[2] .. loaded_at .. ARGV[3], 'PX', ARGV[4])
+redis.call('SET', KEYS[1], mark .. ARGV[2] .. loaded_at .. ARGV[3], 'PX', ARGV[4])
 return 1
