@@ -128,6 +128,6 @@ describe('forebay report', () => {
     const { port } = stranger.address() as AddressInfo;
     const { code, stderr } = await run(['--url', `http://127.0.0.1:${port}`], { env });
     expect(code).toBe(1);
-    expect(stderr).toContain('is no report that this version reads');
+    expect(stderr).toContain('is nothing that this version reads');
   });
 });
