@@ -29,8 +29,8 @@ export function inspectCommand(shell: Shell, done: (code: ExitCode) => void): Co
   });
 }
 
-/** Both caches' inspections in lines for people. */
-export function describeInspections({ info, meta }: z.infer<typeof inspections>): string {
+/** Both caches’ inspections in lines for people. */
+function describeInspections({ info, meta }: z.infer<typeof inspections>): string {
   return [describe('record', info), describe('attributes', meta)].join('\n\n');
 }
 

@@ -31,7 +31,7 @@ export function statusCommand(shell: Shell, done: (code: ExitCode) => void): Com
 }
 
 /** In lines for people. */
-export function describeStatus(
+function describeStatus(
   url: string,
   { ready, database, redis, breaker, stalenessMs, maxStalenessMs, reasons }: z.infer<typeof readinessSchema>,
   alerts: z.infer<typeof alertsSchema>['alerts'],
