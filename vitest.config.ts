@@ -39,6 +39,17 @@ export default defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      // A Prometheus that watches three instances while one thing after the other breaks; in real time.
+      {
+        test: {
+          name: 'ops',
+          include: ['test/ops/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
+        },
+      },
     ],
     maxWorkers: 2,
   },
