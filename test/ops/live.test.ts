@@ -36,6 +36,7 @@ beforeAll(async () => {
     async () => expect(await prometheus.query('min(count_over_time(up[10s])) >= 3 and count(up) == 3')).toHaveLength(1),
     SOON,
   );
+  scrapedFrom = fleet.load().seconds;
 });
 
 afterAll(async () => {
