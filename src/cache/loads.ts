@@ -137,7 +137,7 @@ export class Loads<K> {
   #isHeld(): boolean {
     if (this.#queue.size < this.#source.maxBatch) {
       const now = this.#clock.now();
-      const ms = this.#pacer.holdMs(now - (this.#heldSince ?? now));
+      const ms = this.#pacer.holdMs(now - (this.#heldSince ?? now), this.#running);
       if (ms > 0) {
         this.#heldSince ??= now;
         this.#pumpLater(ms);

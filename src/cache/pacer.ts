@@ -18,6 +18,9 @@ export const PACING = Object.freeze({
   meanHalfLifeMs: 300_000,
   /** Longest that a caller's load is held back so that others join its call, in ms: as long as a read waits for Redis by default. */
   maxHoldMs: 50,
+  /** Calls of one cache under way at once while recovering, two at least, and for so many times the mean number that the aim stands for; more are held back like those beyond the aim. Each further one may need a new session of the database, which costs Postgres 25 to 40 ms of its processor: as much as all that is read in a calm second. */
+  leastLanes: 2,
+  lanesPerAim: 4,
   /** Unused load that may be caught up on, in ms of time; one call at least. */
   burstMs: 100,
   /** How long callers have to load few keys again, and warming be over, in ms. */
@@ -32,8 +35,8 @@ export const PACING = Object.freeze({
 
 /** What the loads of a cache need of a pacer. */
 export interface LoadPacer {
-  /** How long a call of the source should still be held back, so that more keys join it. `heldMs`: how long it was already. */
-  holdMs(heldMs: number): number;
+  /** How long a call of the source should still be held back, so that more keys join it. `heldMs`: how long it was already; `running`: calls that are under way. */
+  holdMs(heldMs: number, running: number): number;
   /** A call has ended, or is not waited for any more. `warmKeys`: those of its keys that nobody asked for but warming. */
   note(busyMs: number, keys: number, warmKeys: number): void;
 }
@@ -163,11 +166,14 @@ export class Pacer implements LoadPacer {
     return Math.max(PACING.leastCalls, this.#calmCalls.perSecond) * PACING.aim;
   }
 
-  holdMs(heldMs: number): number {
+  holdMs(heldMs: number, running: number): number {
     this.#advance();
     const { aim } = this;
     if (this.#lowSince === null || aim === null) return 0;
-    const overdrawnMs = Math.max(this.#all.waitMs(aim), this.#calls.waitMs(this.#aimOfCalls));
+    const lanes = Math.max(PACING.leastLanes, Math.ceil((PACING.lanesPerAim * aim) / 1000));
+    // Until one of them ends, and then it is asked again.
+    const crowdedMs = running < lanes ? 0 : PACING.maxHoldMs;
+    const overdrawnMs = Math.max(this.#all.waitMs(aim), this.#calls.waitMs(this.#aimOfCalls), crowdedMs);
     const waitMs = Math.min(overdrawnMs, PACING.maxHoldMs - heldMs);
     if (waitMs <= 0) return 0;
     if (heldMs === 0) this.counts.held += 1;

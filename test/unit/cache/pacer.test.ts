@@ -100,22 +100,22 @@ describe('calls of callers', () => {
   test('are held back only while recovering, only beyond the aim, and never for longer than 50 ms', () => {
     const { pacer, clock } = open();
     pacer.note(100, 1, 0);
-    expect(pacer.holdMs(0)).toBe(0);
+    expect(pacer.holdMs(0, 0)).toBe(0);
     pacer.begin();
-    expect(pacer.holdMs(0)).toBe(0);
+    expect(pacer.holdMs(0, 0)).toBe(0);
     pacer.note(2.25, 1, 0);
     // 50 ms a second are aimed at: 1 ms is earned in 20.
-    const heldMs = pacer.holdMs(0);
+    const heldMs = pacer.holdMs(0, 0);
     expect(heldMs).toBeGreaterThan(42);
     expect(heldMs).toBeLessThan(47);
     clock.advance(25);
-    expect(pacer.holdMs(25)).toBe(heldMs - 25);
+    expect(pacer.holdMs(25, 0)).toBe(heldMs - 25);
     clock.advance(heldMs - 25);
-    expect(pacer.holdMs(heldMs)).toBe(0);
+    expect(pacer.holdMs(heldMs, 0)).toBe(0);
     pacer.note(500, 1, 0);
-    expect(pacer.holdMs(0)).toBe(PACING.maxHoldMs);
-    expect(pacer.holdMs(30)).toBe(PACING.maxHoldMs - 30);
-    expect(pacer.holdMs(PACING.maxHoldMs)).toBe(0);
+    expect(pacer.holdMs(0, 0)).toBe(PACING.maxHoldMs);
+    expect(pacer.holdMs(30, 0)).toBe(PACING.maxHoldMs - 30);
+    expect(pacer.holdMs(PACING.maxHoldMs, 0)).toBe(0);
     expect(pacer.counts.held).toBe(2);
   });
 
@@ -124,18 +124,41 @@ describe('calls of callers', () => {
     pacer.begin();
     // Ten calls a second while it was calm.
     for (let calls = 0; calls < 4; calls += 1) pacer.note(0, 1, 0);
-    expect(pacer.holdMs(0)).toBe(PACING.maxHoldMs);
+    expect(pacer.holdMs(0, 0)).toBe(PACING.maxHoldMs);
     clock.advance(120);
-    expect(pacer.holdMs(0)).toBeGreaterThan(30);
+    expect(pacer.holdMs(0, 0)).toBeGreaterThan(30);
     clock.advance(41);
-    expect(pacer.holdMs(0)).toBe(0);
+    expect(pacer.holdMs(0, 0)).toBe(0);
+  });
+
+  test('are held back while as many are under way as the aim needs, until one of them ends', () => {
+    const { pacer } = open();
+    expect(pacer.holdMs(0, 16)).toBe(0);
+    pacer.begin();
+    expect(pacer.holdMs(0, PACING.leastLanes - 1)).toBe(0);
+    expect(pacer.holdMs(0, PACING.leastLanes)).toBe(PACING.maxHoldMs);
+    expect(pacer.holdMs(20, PACING.leastLanes)).toBe(PACING.maxHoldMs - 20);
+    expect(pacer.holdMs(20, PACING.leastLanes - 1)).toBe(0);
+    expect(pacer.holdMs(PACING.maxHoldMs, 16)).toBe(0);
+  });
+
+  test('of a source that is slow are as many at once as the aim needs', () => {
+    const { pacer, clock } = open({ calmMs: 0 });
+    // Two calls under way all the time: five are aimed at.
+    for (let ms = 0; ms < PACING.knownAfterMs; ms += 100) {
+      clock.advance(100);
+      pacer.note(200, 1, 0);
+    }
+    pacer.begin();
+    expect(pacer.holdMs(0, 19)).toBe(0);
+    expect(pacer.holdMs(0, 21)).toBe(PACING.maxHoldMs);
   });
 
   test('are not held back while no mean is known', () => {
     const { pacer } = open({ calmMs: 0 });
     pacer.begin();
     pacer.note(500, 1, 0);
-    expect(pacer.holdMs(0)).toBe(0);
+    expect(pacer.holdMs(0, 0)).toBe(0);
   });
 
   test('that were few do not save up for a rush', () => {
@@ -143,7 +166,7 @@ describe('calls of callers', () => {
     pacer.begin();
     clock.advance(PACING.calmAfterMs - 1);
     pacer.note(10, 1, 0);
-    expect(pacer.holdMs(0)).toBeGreaterThan(0);
+    expect(pacer.holdMs(0, 0)).toBeGreaterThan(0);
   });
 });
 
