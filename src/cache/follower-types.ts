@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { Answering } from './ask-log.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { LogStore } from './log-store.ts';
 import type { LogTags } from './log-tags.ts';
@@ -49,6 +50,10 @@ export interface FollowerStats {
   readonly fence: number | null;
   /** Writes that wait for their invalidation. */
   readonly settling: number;
+  /** Whether the bus is heard; `null` without one. Without it the log itself is read, a little later. */
+  readonly hears: boolean | null;
+  /** How the source of the log answers. */
+  readonly source: Answering;
 }
 
 export interface Follower extends RemoteTier {

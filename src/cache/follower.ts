@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
-import { askLog } from './ask-log.ts';
+import { LogAsker } from './ask-log.ts';
 import type { ChangeLog, LogEntry, LogLook, LogState } from './change-log.ts';
 import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
 import { LogTags } from './log-tags.ts';
@@ -50,6 +50,7 @@ class LogFollower implements Follower {
   readonly #onStep: (step: FollowerStep) => void;
   readonly #intervalMs: number;
   readonly #askMs: number;
+  readonly #asker: LogAsker;
   readonly #graceMs: number;
   readonly #confirmMs: number;
   readonly #settling: Settling;
@@ -89,6 +90,7 @@ class LogFollower implements Follower {
     this.#pauseMs = this.#intervalMs;
     this.#graceMs = Math.min(GRACE_MS, maxStalenessMs / 10);
     this.#askMs = Math.max(LEAST_ASK_MS, maxStalenessMs);
+    this.#asker = new LogAsker(clock, this.#askMs);
     this.#confirmMs = confirmMs;
     this.#settling = new Settling(clock, confirmMs);
     this.#sweptAt = clock.now();
@@ -186,6 +188,8 @@ class LogFollower implements Follower {
       last: this.#last,
       fence: this.#relay?.fence ?? null,
       settling: this.#settling.size,
+      hears: this.#store?.hears ?? null,
+      source: this.#asker.answering,
     };
   }
 
@@ -271,7 +275,7 @@ class LogFollower implements Follower {
   }
 
   async #ask<T>(call: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
-    const answer = await askLog(this.#clock, this.#askMs, call);
+    const answer = await this.#asker.ask(call);
     if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
     return answer;
   }
