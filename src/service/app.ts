@@ -7,6 +7,7 @@ import type { Logger } from '../core/logger.ts';
 import { silentLogger } from '../core/logger.ts';
 import type { Forebay } from '../forebay.ts';
 import { bearerCheck } from './auth.ts';
+import { dashboard } from './dashboard/dashboard.ts';
 import { faultOf, HttpFault } from './faults.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { httpSettings } from './http-settings.ts';
@@ -158,6 +159,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     cacheAdminRoutes(app, forebay.files);
     redisAdminRoutes(app, forebay.redis);
     operationsRoutes(app, forebay, observer.registry, () => closing);
+    dashboard(app, forebay, observer, logger);
   });
   return app;
 }

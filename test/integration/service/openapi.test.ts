@@ -62,6 +62,7 @@ describe('/openapi.json', () => {
         'HEAD /healthz',
         'GET /readyz',
         'HEAD /readyz',
+        'GET /v1/live',
         'GET /v1/alerts',
         'HEAD /v1/alerts',
         'GET /metrics',
