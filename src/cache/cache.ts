@@ -251,6 +251,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
         evictions: values.evictions + absents.evictions,
         absentEntries: absents.size,
       },
+      latency: this.#o.recorder.snapshot(),
     };
   }
 

@@ -60,7 +60,7 @@ export class FlightPath<K, V> {
     const key = this.#p.remoteKey(flight.text);
 
     // 3. Remote tier. What an invalidation deletes between the reply and here comes with a message that taints the flight, or that removes the entry after it was put.
-    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await remote.read(key, flight.startedAt + budgetMs);
+    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await this.#readRemote(key, flight.startedAt + budgetMs);
     const found = read.outcome === 'found' ? this.#accept(flight, hash, read) : null;
     if (found !== null && !(flight.kind === 'refresh' && clock.now() >= found.refreshAt)) return this.#land(flight, found);
 
@@ -104,6 +104,15 @@ export class FlightPath<K, V> {
     this.#put(flight, made.entry, 'source');
     const stored = token !== null && !flight.tainted && made.entry.json.length <= this.#o.maxEntryBytes;
     return answerFromSource(made.entry, stored, clock.now());
+  }
+
+  async #readRemote(key: string, deadline: number): Promise<RemoteRead> {
+    const { remote, clock, recorder } = this.#o;
+    const startedAt = clock.now();
+    const read = await remote.read(key, deadline);
+    // What was not sent took no time, and would make a tier that is away look quick.
+    if (read.outcome !== 'unavailable' || read.reason === 'budget') recorder.remote(clock.now() - startedAt);
+    return read;
   }
 
   /** The entry in a remote reply if it may be served; one that may not be becomes the flight's fallback, perhaps. */

@@ -10,6 +10,10 @@ export type { BatchSource, LoadContext, LoadFunction, Source } from './source.ts
 export type { CacheCounts, CacheStats } from './stats.ts';
 export type { AdaptiveTtlOptions, TtlInput, TtlPolicy } from './ttl.ts';
 export { adaptiveTtl, fixedTtl } from './ttl.ts';
+export type { AnsweredBy, Recorder, RecorderSnapshot } from './recorder.ts';
+export { noRecorder } from './recorder.ts';
+export type { HistogramSnapshot } from './latency.ts';
+export { quantile } from './latency.ts';
 export { noRemoteTier } from './no-remote-tier.ts';
 export type { PopularKey } from './popular.ts';
 export type { RemoteTier } from './remote-tier.ts';

@@ -2,6 +2,8 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { ForebayError, toForebayError } from '../core/errors.ts';
 import type { LoadPacer } from './pacer.ts';
 import { noPacer } from './pacer.ts';
+import type { Recorder } from './recorder.ts';
+import { noRecorder } from './recorder.ts';
 import type { PreparedSource } from './source.ts';
 
 export interface LoadLimits {
@@ -49,6 +51,7 @@ export class Loads<K> {
   readonly #limits: LoadLimits;
   readonly #clock: Clock;
   readonly #pacer: LoadPacer;
+  readonly #recorder: Recorder;
   readonly #queue = new Set<Load<K>>();
   #pumping = false;
   /** The next pump at some later moment. */
@@ -61,11 +64,12 @@ export class Loads<K> {
   /** Calls of the source since the start, keys in them, refusals and time-outs. */
   readonly counts = { calls: 0, keys: 0, refused: 0, timedOut: 0, failed: 0 };
 
-  constructor(source: PreparedSource<K>, limits: LoadLimits, clock: Clock, pacer: LoadPacer = noPacer) {
+  constructor(source: PreparedSource<K>, limits: LoadLimits, clock: Clock, pacer: LoadPacer = noPacer, recorder: Recorder = noRecorder) {
     this.#source = source;
     this.#limits = limits;
     this.#clock = clock;
     this.#pacer = pacer;
+    this.#recorder = recorder;
   }
 
   get running(): number {
@@ -185,7 +189,9 @@ export class Loads<K> {
 
   #freePlace({ startedAt, keys, warmKeys }: Batch): void {
     this.#running -= 1;
-    this.#pacer.note(this.#clock.now() - startedAt, keys, warmKeys);
+    const ms = this.#clock.now() - startedAt;
+    this.#pacer.note(ms, keys, warmKeys);
+    this.#recorder.load(ms);
     this.#pumpAtEndOfTurn();
   }
 

@@ -183,7 +183,9 @@ export class EntryMaker<K, V> {
     });
     if (typeof ttlMs !== 'number' || Number.isNaN(ttlMs))
       throw new TypeError(`ttl gave ${String(ttlMs)}, which is no number of milliseconds`);
-    return jitter(Math.min(ttlMs, MAX_TTL_MS), kind === 'warm' ? 'warm' : 'fill', this.#o.random());
+    const chosenMs = jitter(Math.min(ttlMs, MAX_TTL_MS), kind === 'warm' ? 'warm' : 'fill', this.#o.random());
+    this.#o.recorder.ttl(chosenMs);
+    return chosenMs;
   }
 
   #entry(

@@ -6,6 +6,8 @@ import { noRemoteTier } from './no-remote-tier.ts';
 import type { EvictionPolicy } from './local-tier.ts';
 import type { LoadPacer } from './pacer.ts';
 import { noPacer } from './pacer.ts';
+import type { Recorder } from './recorder.ts';
+import { HistogramRecorder } from './recorder.ts';
 import type { RemoteTier } from './remote-tier.ts';
 import type { Source } from './source.ts';
 import type { TtlPolicy } from './ttl.ts';
@@ -94,6 +96,8 @@ export interface CacheOptions<K, V> {
   readonly uniqueId?: () => string;
   /** Paces calls of the source while the remote tier is away or fills again; may be shared by caches of one source. @defaultValue none: nothing is held back */
   readonly pacer?: LoadPacer;
+  /** Is told how long reads took, for `stats().latency`; `noRecorder` counts nothing. @defaultValue one of this cache's own */
+  readonly recorder?: Recorder;
 }
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
@@ -123,7 +127,20 @@ const NUMBERS = {
 } as const;
 
 const FUNCTIONS = ['keyText', 'describe', 'ttl', 'random', 'uniqueId'] as const;
-const OTHERS = new Set(['name', 'source', 'remote', 'keyText', 'describe', 'policy', 'ttl', 'clock', 'random', 'uniqueId', 'pacer']);
+const OTHERS = new Set([
+  'name',
+  'source',
+  'remote',
+  'keyText',
+  'describe',
+  'policy',
+  'ttl',
+  'clock',
+  'random',
+  'uniqueId',
+  'pacer',
+  'recorder',
+]);
 
 /**
  * Checks options and fills in the defaults.
@@ -163,6 +180,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     random: () => systemChance.random(),
     uniqueId: () => systemChance.uniqueId(),
     pacer: noPacer,
+    recorder: new HistogramRecorder(),
     ...definedOf(options),
     ...numbers,
   });

@@ -16,6 +16,7 @@ import type { Lookup } from './lookup.ts';
 import { EntryMaker } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PopularKey } from './popular.ts';
+import { answeredBy } from './recorder.ts';
 import { prepareSource } from './source.ts';
 import { newCounts } from './stats.ts';
 
@@ -23,6 +24,9 @@ import { newCounts } from './stats.ts';
 const REFRESH_RETRY_MS = 1000;
 /** Share of `maxBytes` that absent entries have to themselves, so that a run of bad ids pushes out no value: 10,000 of about 600 bytes at the defaults. */
 const ABSENT_SHARE = 0.05;
+
+/** Instead of the number of a read, when none is to be timed. */
+const NEVER = -1;
 
 /** What the read path tells of its own accord. */
 export interface ReadPathEvents {
@@ -47,6 +51,9 @@ export class ReadPath<K, V> {
   readonly #o: ResolvedOptions<K, V>;
   readonly #background = new Set<Promise<unknown>>();
   #closed = false;
+  /** The local read to be timed next, counted from 0, and how many there were when one was timed last. */
+  #timesAt = 0;
+  #timedReads = 0;
 
   constructor(options: ResolvedOptions<K, V>, events: ReadPathEvents) {
     this.#o = options;
@@ -55,9 +62,10 @@ export class ReadPath<K, V> {
     const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
     this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
-    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer);
+    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer, options.recorder);
     this.make = new EntryMaker(options, (keys) => events.popular(keys));
     this.fallbacks = new Fallbacks(options, (entry, now, proven) => this.judge(entry, now, proven));
+    if (options.recorder.localEvery === 0) this.#timesAt = NEVER;
     this.#path = new FlightPath(options, this, (key, error) => events.loadFailed(key, error));
   }
 
@@ -78,9 +86,11 @@ export class ReadPath<K, V> {
   /** Step 1, the local tier: an entry that may be served as fresh; begins a refresh when the entry nears its end. */
   serveLocal(key: K, text: string, limits: Limits | null = null): LocalEntry<V> | undefined {
     if (this.#closed) return undefined;
+    const { clock } = this.#o;
+    const timedFrom = this.#localReads === this.#timesAt ? clock.now() : null;
     const entry = this.values.get(text) ?? this.absents.get(text);
     if (entry === undefined) return undefined;
-    const now = this.#o.clock.now();
+    const now = clock.now();
     const verdict = this.judge(entry, now);
     if (verdict !== 'fresh') {
       if (verdict !== 'stale') this.counts.refusals[verdict] += 1;
@@ -97,7 +107,21 @@ export class ReadPath<K, V> {
       entry.refreshAt = now + REFRESH_RETRY_MS;
       this.#refresh(key, text, now);
     }
+    if (timedFrom !== null) this.#timed(clock.now() - timedFrom);
     return entry;
+  }
+
+  get #localReads(): number {
+    return this.counts.lookups.localHit + this.counts.lookups.localAbsent;
+  }
+
+  /** Tells the recorder how long a local read took that stands for all since the one that was timed before. */
+  #timed(ms: number): void {
+    const { recorder } = this.#o;
+    const reads = this.#localReads;
+    recorder.localReads(ms, reads - this.#timedReads);
+    this.#timedReads = reads;
+    this.#timesAt = reads + recorder.localEvery - 1;
   }
 
   /**
@@ -120,11 +144,12 @@ export class ReadPath<K, V> {
       lookups.aborted += 1;
       throw signal.reason;
     }
-    this.make.noteRead(text, hashKey(text), this.#o.clock.now());
+    const startedAt = this.#o.clock.now();
+    this.make.noteRead(text, hashKey(text), startedAt);
     try {
-      const lookup = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
+      const first = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
       // Whom the flight did not bring enough has the source asked anew: what that says is final.
-      return this.#count(lookup ?? ((await this.#ride(key, text, signal, limits, true)) as Lookup<V>));
+      return this.#count(first ?? ((await this.#ride(key, text, signal, limits, true)) as Lookup<V>), startedAt);
     } catch (reason) {
       lookups.aborted += 1;
       throw reason;
@@ -266,7 +291,8 @@ export class ReadPath<K, V> {
     await this.idle();
   }
 
-  #count(lookup: Lookup<V>): Lookup<V> {
+  #count(lookup: Lookup<V>, startedAt: number): Lookup<V> {
+    this.#o.recorder.read(answeredBy(lookup), this.#o.clock.now() - startedAt);
     return countLookup(this.counts, lookup);
   }
 

@@ -1,3 +1,5 @@
+import type { RecorderSnapshot } from './recorder.ts';
+
 /**
  * What one cache counted since its start, in plain integers: the hot paths add, a scrape reads.
  * Every look-up ends in exactly one of the `lookups`.
@@ -80,4 +82,6 @@ export interface CacheStats {
     readonly evictions: number;
     readonly absentEntries: number;
   };
+  /** How long things took, and the TTLs that were chosen; `quantile` reads it. */
+  readonly latency: RecorderSnapshot;
 }
