@@ -1,3 +1,4 @@
+import { noRecorder } from '../../src/cache/recorder.ts';
 import { newCounts } from '../../src/cache/stats.ts';
 import type { CacheStats } from '../../src/cache/stats.ts';
 import type { Vitals } from '../../src/vitals.ts';
@@ -10,6 +11,7 @@ export function calmStats(): CacheStats {
     loading: { running: 0, queued: 0, abandoned: 0, flights: 0 },
     floors: { kept: 0, dropped: 0 },
     local: { entries: 0, bytes: 0, maxEntries: 1000, maxBytes: 1_000_000, evictions: 0, absentEntries: 0 },
+    latency: noRecorder.snapshot(),
   };
 }
 

@@ -26,11 +26,11 @@ export function explain(facts: Facts): Explanation {
 }
 
 function allWell({ staleness, redis, reads }: Facts): string {
-  const served = reads.all === 0 ? 'Nobody reads at the moment' : 'Reads are answered within their budget';
+  const served = reads.all === 0 ? 'nobody reads at the moment' : 'reads are answered within their budget';
   const bound = `nothing that is served is older than ${duration(staleness.maxMs)}`;
   const without = redis.state === 'off' ? ' There is no Redis here, by configuration.' : '';
   const setting = redis.findings.length === 0 ? '' : ' A setting of Redis wants attention: see the events.';
-  return `All is well. ${served}, and ${bound}.${without}${setting}`;
+  return `Nothing is broken: ${served}, and ${bound}.${without}${setting}`;
 }
 
 function databaseCause({ database, redis, reads, staleness }: Facts): Cause | null {
@@ -124,7 +124,7 @@ interface Users {
 }
 
 function usersOf(facts: Facts): Users {
-  const { reads, latency, database, outbox } = facts;
+  const { reads, latency, database } = facts;
   if (reads.failed > 0) {
     const text = `Users notice: ${perSecond(reads.failed)} of ${count(Math.max(1, Math.round(reads.all)))} fail.`;
     return { noticed: true, failing: true, text };
@@ -144,7 +144,6 @@ function usersOf(facts: Facts): Users {
     };
   if (database.state === 'slow')
     return { noticed: false, failing: false, text: `Users may notice when they ask for what no cache has, or write${cost}.` };
-  void outbox;
   return { noticed: false, failing: false, text: `Users do not notice${cost}.` };
 }
 

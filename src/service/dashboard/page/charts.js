@@ -18,7 +18,7 @@ import { summaryOf } from './history.js';
 const HEIGHT = 132;
 /** All charts share the moment that is pointed at. */
 const SYNC = uPlot.sync('forebay');
-const TEN_MINUTES_S = 600;
+const LEAST_S = 120;
 
 /** Colours as they are in the theme of this moment: a canvas knows no custom properties. @returns {(name: string) => string} */
 function palette() {
@@ -103,8 +103,14 @@ export class Chart {
             : { range: (_plot, _low, high) => this.range(high) },
         },
         axes: [
-          { ...axis, size: 22, space: 64, incrs: [60, 120, 300], values: (_plot, at) => at.map((s) => clock(s * 1000).slice(0, 5)) },
-          { ...axis, size: 58, space: 30, values: (_plot, values) => values.map((value) => (value === null ? '' : format(value))) },
+          { ...axis, size: 22, space: 64, incrs: [30, 60, 120, 300], values: (_plot, at) => at.map(timeLabel) },
+          {
+            ...axis,
+            size: 58,
+            space: 30,
+            ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}),
+            values: (_plot, values) => values.map((value) => (value === null ? '' : format(value))),
+          },
         ],
         series: [
           {},
@@ -145,10 +151,11 @@ export class Chart {
     return [at, ...series.map(({ column }) => (log ? columns[column].map((value) => (value === 0 ? null : value)) : columns[column]))];
   }
 
-  /** Ten minutes, also while there are fewer. @returns {[number, number]} */
+  /** All that there is, and two minutes at least. @returns {[number, number]} */
   span() {
-    const newest = (this.history.columns.at.at(-1) ?? Date.now()) / 1000;
-    return [newest - TEN_MINUTES_S, newest];
+    const { at } = this.history.columns;
+    const newest = (at.at(-1) ?? Date.now()) / 1000;
+    return [Math.min((at[0] ?? 0) / 1000 || newest, newest - LEAST_S), newest];
   }
 
   /** @param {number | null} high @returns {[number, number]} */
@@ -217,6 +224,16 @@ export class Chart {
     this.table.replaceChildren(make('table', {}, [caption, make('thead', {}, [head]), make('tbody', {}, rows)]));
   }
 }
+
+/** Seconds only where they matter. @param {number} s */
+function timeLabel(s) {
+  const text = clock(s * 1000);
+  return text.endsWith(':00') ? text.slice(0, 5) : text;
+}
+
+/** Of a logarithm only the decades are drawn. @param {uPlot} _plot @param {number[]} splits */
+const decades = (_plot, splits) =>
+  splits.map((value) => (Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-6 ? value : null));
 
 /** Whole decades. @param {number | null} low @param {number | null} high @returns {[number, number]} */
 function logRange(low, high) {

@@ -18,7 +18,8 @@ const FIGURES = [
   {
     label: 'Hit ratio',
     value: ({ hitRatio }) => percent(hitRatio === null ? null : hitRatio.local + hitRatio.redis),
-    more: ({ hitRatio }) => (hitRatio === null ? 'nobody reads' : `memory ${percent(hitRatio.local)}, Redis ${percent(hitRatio.redis)}`),
+    more: ({ hitRatio }) =>
+      hitRatio === null ? 'nobody reads' : `memory\u00a0${percent(hitRatio.local)}, Redis\u00a0${percent(hitRatio.redis)}`,
   },
   {
     label: 'One read in 100 takes',

@@ -2,16 +2,18 @@
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const NONE = '–';
+/** A number and its unit stay on one line. */
+const SPACE = '\u00a0';
 
 /** @param {number | null | undefined} value @returns {value is number} */
 const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 
 /** Three digits are what an eye takes in. @param {number} value */
 function three(value) {
-  if (value === 0) return '0';
   const size = Math.abs(value);
   if (size >= 100) return whole.format(value);
-  return size >= 10 ? value.toFixed(size < 99.95 && value % 1 !== 0 ? 1 : 0) : value.toFixed(value % 1 === 0 ? 0 : size < 1 ? 2 : 1);
+  const text = value.toFixed(size < 1 ? 2 : 1);
+  return Number(text) % 1 === 0 ? String(Number(text)) : text;
 }
 
 /** `1,234`, `12.3k`, `0.42`. @param {number | null | undefined} value */
@@ -25,12 +27,12 @@ export function count(value) {
 export function duration(ms) {
   if (!isNumber(ms)) return NONE;
   const size = Math.abs(ms);
-  if (size === 0) return '0 ms';
-  if (size < 1) return `${three(ms * 1000)} µs`;
-  if (size < 1000) return `${three(ms)} ms`;
-  if (size < 120_000) return `${three(ms / 1000)} s`;
-  if (size < 7_200_000) return `${three(ms / 60_000)} min`;
-  return size < 172_800_000 ? `${three(ms / 3_600_000)} h` : `${three(ms / 86_400_000)} days`;
+  if (size === 0) return `0${SPACE}ms`;
+  if (size < 1) return `${three(ms * 1000)}${SPACE}µs`;
+  if (size < 1000) return `${three(ms)}${SPACE}ms`;
+  if (size < 120_000) return `${three(ms / 1000)}${SPACE}s`;
+  if (size < 7_200_000) return `${three(ms / 60_000)}${SPACE}min`;
+  return size < 172_800_000 ? `${three(ms / 3_600_000)}${SPACE}h` : `${three(ms / 86_400_000)}${SPACE}days`;
 }
 
 /** `94.2 %`. @param {number | null | undefined} share */
@@ -38,7 +40,7 @@ export function percent(share) {
   if (!isNumber(share)) return NONE;
   const value = share * 100;
   // Rounding makes nothing perfect that is not.
-  return `${value > 99.9 && value < 100 ? '> 99.9' : value.toFixed(value === 0 || value === 100 ? 0 : 1)} %`;
+  return `${value > 99.9 && value < 100 ? '> 99.9' : value.toFixed(value % 1 === 0 ? 0 : 1)}${SPACE}%`;
 }
 
 /** `12 MiB`. @param {number | null | undefined} bytes */
@@ -51,7 +53,7 @@ export function bytes(bytes) {
     value /= 1024;
     unit += 1;
   }
-  return `${three(value)} ${units[unit]}`;
+  return `${three(value)}${SPACE}${units[unit]}`;
 }
 
 /** `14:03:07`, of here. @param {number} at ms since the epoch */
