@@ -1,7 +1,9 @@
 import type { SampledEntry } from './auditor.ts';
+import type { Hot } from './hot.ts';
 import type { Inspection } from './inspect.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
 import type { PopularKey } from './popular.ts';
+import type { ReuseCounts } from './reuse-histogram.ts';
 import type { CacheStats } from './stats.ts';
 
 export interface LookupOptions {
@@ -61,6 +63,13 @@ export interface CacheEvents {
   gap: [];
 }
 
+export interface CacheReuse {
+  /** Of all reads. */
+  readonly local: ReuseCounts;
+  /** Of reads that process memory did not answer; of all caches that share a sampler (`remoteReuse`). */
+  readonly remote: ReuseCounts;
+}
+
 /** A two-tier cache. `K` is the key, `V` a value that JSON can hold. */
 export interface Cache<K, V> extends AsyncDisposable {
   readonly name: string;
@@ -102,6 +111,10 @@ export interface Cache<K, V> extends AsyncDisposable {
   holds(key: string): SampledEntry | undefined;
   /** The keys read most here in the last full period (10 s, or 10,000 reads if that is sooner), most read first; at most 1,000, each read at least twice. */
   popular(): readonly PopularKey[];
+  /** The keys and tags read most here since the start, at most `limit` of each, most read first. Bounded: what has less than a 500th of all reads may be missing. */
+  hot(limit: number): Hot;
+  /** How far apart reads of the same entry lay since the start, from which the hit ratio of tiers of other sizes follows. */
+  reuse(): CacheReuse;
   on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;
   off<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void;
   /** Resolves when no load, fill or refresh is under way. */

@@ -2,8 +2,9 @@ import { EventEmitter } from 'node:events';
 import { ForebayError } from '../core/errors.ts';
 import { valueOf } from './answers.ts';
 import type { SampledEntry } from './auditor.ts';
-import type { Cache, CacheEvents, Invalidation, LookupOptions, SetOptions, WarmOptions, WarmResult } from './cache-types.ts';
+import type { Cache, CacheEvents, CacheReuse, Invalidation, LookupOptions, SetOptions, WarmOptions, WarmResult } from './cache-types.ts';
 import { hashKey } from './hash.ts';
+import type { Hot } from './hot.ts';
 import type { Inspection, TierInspection } from './inspect.ts';
 import { hasLimits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
@@ -159,6 +160,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     const state = await this.#o.remote.invalidate(change);
     this.#reads.forget(texts, purge);
     if (all || (tags.length > 0 && state === 'queued')) this.#reads.forgetEverything(purge);
+    if (all) this.#o.remoteReuse.clear();
     this.#emit('invalidated', { keys: texts, tags, all, by: 'self' });
     return state;
   }
@@ -175,6 +177,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
   #onGap(cause: 'missed' | 'invalidated' | 'purged'): void {
     this.#reads.forgetEverything(cause === 'purged');
     if (cause !== 'missed') {
+      this.#o.remoteReuse.clear();
       this.#emit('invalidated', { keys: [], tags: [], all: true, by: 'other' });
       return;
     }
@@ -276,6 +279,15 @@ class TwoTierCache<K, V> implements Cache<K, V> {
 
   popular(): readonly PopularKey[] {
     return this.#reads.make.popular();
+  }
+
+  hot(limit: number): Hot {
+    return this.#reads.hot.top(limit, this.#reads.make.counted());
+  }
+
+  reuse(): CacheReuse {
+    const { remoteReuse } = this.#o;
+    return { local: this.#reads.reuse.counts(), remote: remoteReuse.counts() };
   }
 
   on<E extends keyof CacheEvents>(event: E, listener: (...args: CacheEvents[E]) => void): void {

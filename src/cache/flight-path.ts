@@ -6,6 +6,7 @@ import type { Floors } from './floors.ts';
 import { hashKey } from './hash.ts';
 import type { Permission } from './leases.ts';
 import { Leases } from './leases.ts';
+import { countLifetime } from './lifetimes.ts';
 import { isWithin } from './limits.ts';
 import type { Loads } from './loads.ts';
 import type { LocalEntry, Verdict } from './local-entry.ts';
@@ -14,6 +15,7 @@ import type { Lookup } from './lookup.ts';
 import type { EntryMaker, Made } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { RemoteRead } from './remote-tier.ts';
+import type { ReuseSampler } from './reuse-sampler.ts';
 import type { CacheCounts } from './stats.ts';
 
 /** What flights share with the callers' side of the read path. */
@@ -26,9 +28,11 @@ export interface FlightParts<K, V> {
   readonly counts: CacheCounts;
   readonly floors: Floors;
   readonly fallbacks: Fallbacks<K, V>;
+  readonly reuse: ReuseSampler;
   readonly closed: boolean;
   judge(entry: LocalEntry<V>, now: number, proven: number): Verdict;
   remoteKey(text: string): string;
+  remoteHash(hash: number): number;
   /** Work that nobody waits for but who closes. */
   track(work: Promise<unknown>): void;
 }
@@ -62,6 +66,7 @@ export class FlightPath<K, V> {
     // 3. Remote tier. What an invalidation deletes between the reply and here comes with a message that taints the flight, or that removes the entry after it was put.
     const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await this.#readRemote(key, flight.startedAt + budgetMs);
     const found = read.outcome === 'found' ? this.#accept(flight, hash, read) : null;
+    if (flight.kind === 'miss' && !flight.direct) this.#noteRemoteRead(hash, read, found);
     if (found !== null && !(flight.kind === 'refresh' && clock.now() >= found.refreshAt)) return this.#land(flight, found);
 
     // From here on the flight brings what is loaded later than this: whoever asks before the next tag change may join.
@@ -104,6 +109,21 @@ export class FlightPath<K, V> {
     this.#put(flight, made.entry, 'source');
     const stored = token !== null && !flight.tainted && made.entry.json.length <= this.#o.maxEntryBytes;
     return answerFromSource(made.entry, stored, clock.now());
+  }
+
+  /** Counts what the remote tier had for a caller's load. */
+  #noteRemoteRead(hash: number, { outcome }: RemoteRead, found: LocalEntry<V> | null): void {
+    const { remoteReads } = this.#p.counts;
+    const now = this.#o.clock.now();
+    remoteReads[found !== null ? 'served' : outcome === 'found' ? 'refused' : outcome === 'miss' ? 'missed' : 'unavailable'] += 1;
+    if (outcome === 'unavailable') return;
+    const { remoteReuse } = this.#o;
+    const remoteHash = this.#p.remoteHash(hash);
+    if (remoteHash >= remoteReuse.threshold) return;
+    // One that was there and could not be served would not have been in a larger tier.
+    if (found === null && outcome === 'found') remoteReuse.forget(remoteHash);
+    remoteReuse.read(remoteHash, now, found !== null);
+    if (found !== null) remoteReuse.put(remoteHash, found.expiresAt);
   }
 
   async #readRemote(key: string, deadline: number): Promise<RemoteRead> {
@@ -173,8 +193,12 @@ export class FlightPath<K, V> {
     }
     const [here, there] = entry.absent ? [this.#p.absents, this.#p.values] : [this.#p.values, this.#p.absents];
     there.delete(flight.text);
+    const kept = here.peek(flight.text);
+    if (kept !== undefined)
+      countLifetime(this.#p.counts.lifetimes, kept, this.#o.clock.now(), flight.kind === 'refresh' ? 'refresh' : 'load');
+    this.#p.reuse.put(entry.hash, entry.expiresAt);
     // The best keys are warmed first: the lesser ones that come after them push none of them out.
-    if (flight.kind === 'warm' && flight.waiters === 0 && here.peek(flight.text) === undefined && !here.hasRoom(entry.bytes)) return;
+    if (flight.kind === 'warm' && flight.waiters === 0 && kept === undefined && !here.hasRoom(entry.bytes)) return;
     // Too large to keep: the older one goes all the same, or it would be served after this one was.
     if (entry.json.length > this.#o.maxEntryBytes) here.delete(flight.text);
     else here.set(flight.text, entry, entry.hash);
@@ -221,6 +245,7 @@ export class FlightPath<K, V> {
     this.#p.track(
       this.#o.remote.fill(this.#p.remoteKey(flight.text), token, payload).then((reply) => {
         if (payload !== null) fills[reply] += 1;
+        if (entry !== null && reply === 'stored') this.#o.remoteReuse.put(this.#p.remoteHash(entry.hash), entry.expiresAt);
       }),
     );
   }

@@ -14,6 +14,8 @@ export interface LocalEntry<V> extends Sized {
   readonly expiresAt: number;
   /** From here on a read also refreshes; pushed back when one begins. */
   refreshAt: number;
+  /** Whether a read was answered from it since it came into process memory. */
+  used: boolean;
   /** All commits up to here are in it. */
   readonly asOf: number;
   readonly point: TagPoint;

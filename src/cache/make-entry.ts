@@ -8,6 +8,7 @@ import type { ResolvedOptions, ValueTraits } from './options.ts';
 import { PopularKeys } from './popular.ts';
 import type { PopularKey } from './popular.ts';
 import { ReadRate } from './read-rate.ts';
+import type { ReuseSampler } from './reuse-sampler.ts';
 import type { TagPoint } from './tags.ts';
 import { tagBuckets, UNKNOWN_POINT } from './tags.ts';
 import { jitter, MAX_TTL_MS } from './ttl.ts';
@@ -43,11 +44,13 @@ export class EntryMaker<K, V> {
   readonly #o: ResolvedOptions<K, V>;
   readonly #rate: ReadRate;
   readonly #popular: PopularKeys;
+  readonly #reuse: ReuseSampler;
   #lastPeriod: readonly PopularKey[] = [];
 
   /** `onPopular`: told of the counts of each period. */
-  constructor(options: ResolvedOptions<K, V>, onPopular: (keys: readonly PopularKey[]) => void) {
+  constructor(options: ResolvedOptions<K, V>, reuse: ReuseSampler, onPopular: (keys: readonly PopularKey[]) => void) {
     this.#o = options;
+    this.#reuse = reuse;
     const now = options.clock.now();
     this.#rate = new ReadRate(options.readRateHalfLifeMs, now);
     this.#popular = new PopularKeys({
@@ -60,10 +63,16 @@ export class EntryMaker<K, V> {
     });
   }
 
-  /** Counts one read of a key. */
-  noteRead(text: string, hash: number, now: number): void {
+  /** Counts one read of a key; `served`: whether process memory answers it. */
+  noteRead(text: string, hash: number, now: number, served: boolean): void {
+    if (hash < this.#reuse.threshold) this.#reuse.read(hash, now, served);
     this.#rate.add(hash, now);
     this.#popular.add(text, now);
+  }
+
+  /** The keys read in the period that has not ended. */
+  counted(): PopularKey[] {
+    return this.#popular.counted();
   }
 
   /** The keys read most in the last full period, most read first. */
@@ -189,7 +198,7 @@ export class EntryMaker<K, V> {
   }
 
   #entry(
-    parts: Omit<LocalEntry<V>, 'bytes' | 'expiresAt' | 'refreshAt'> & { readonly key: string; readonly ttlMs: number },
+    parts: Omit<LocalEntry<V>, 'bytes' | 'expiresAt' | 'refreshAt' | 'used'> & { readonly key: string; readonly ttlMs: number },
   ): LocalEntry<V> {
     const { key, ttlMs, ...entry } = parts;
     const expiresAt = entry.loadedAt + ttlMs;
@@ -197,6 +206,7 @@ export class EntryMaker<K, V> {
       ...entry,
       point: entry.point.generation === '' ? UNKNOWN_POINT : entry.point,
       expiresAt,
+      used: false,
       refreshAt: entry.absent ? Number.POSITIVE_INFINITY : expiresAt - ttlMs * this.#o.refreshAhead,
       bytes: entryBytes(key, entry.value, entry.json, entry.buckets),
     };

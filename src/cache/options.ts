@@ -9,6 +9,7 @@ import { noPacer } from './pacer.ts';
 import type { Recorder } from './recorder.ts';
 import { HistogramRecorder } from './recorder.ts';
 import type { RemoteTier } from './remote-tier.ts';
+import { ReuseSampler } from './reuse-sampler.ts';
 import type { Source } from './source.ts';
 import type { TtlPolicy } from './ttl.ts';
 import { adaptiveTtl } from './ttl.ts';
@@ -96,6 +97,8 @@ export interface CacheOptions<K, V> {
   readonly uniqueId?: () => string;
   /** Paces calls of the source while the remote tier is away or fills again; may be shared by caches of one source. @defaultValue none: nothing is held back */
   readonly pacer?: LoadPacer;
+  /** Samples the reads that come to the remote tier, for its miss-ratio curve; one for all caches on it. @defaultValue one of this cache's own */
+  readonly remoteReuse?: ReuseSampler;
   /** Is told how long reads took, for `stats().latency`; `noRecorder` counts nothing. @defaultValue one of this cache's own */
   readonly recorder?: Recorder;
 }
@@ -139,6 +142,7 @@ const OTHERS = new Set([
   'random',
   'uniqueId',
   'pacer',
+  'remoteReuse',
   'recorder',
 ]);
 
@@ -180,6 +184,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     random: () => systemChance.random(),
     uniqueId: () => systemChance.uniqueId(),
     pacer: noPacer,
+    remoteReuse: new ReuseSampler(),
     recorder: new HistogramRecorder(),
     ...definedOf(options),
     ...numbers,

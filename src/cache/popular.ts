@@ -38,6 +38,11 @@ export class PopularKeys {
     if (this.#reads >= this.#maxReads || now - this.#startedAt >= this.#periodMs) this.endPeriod(now);
   }
 
+  /** What was counted of this period so far: the keys read at least twice. */
+  counted(): PopularKey[] {
+    return [...this.#counts].flatMap(([key, reads]) => (reads >= 2 ? [{ key, reads }] : []));
+  }
+
   /** Hands over the counts of this period and begins the next. */
   endPeriod(now: number): void {
     const counts = this.#counts;

@@ -6,8 +6,10 @@ import { FlightPath } from './flight-path.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import { Floors } from './floors.ts';
-import { hashKey } from './hash.ts';
+import { hashKey, mix } from './hash.ts';
+import { HotCounts } from './hot.ts';
 import type { Limits } from './limits.ts';
+import { countLifetime } from './lifetimes.ts';
 import { hasLimits, isWithin, limitsOf } from './limits.ts';
 import type { LocalEntry, Verdict } from './local-entry.ts';
 import { LocalTier } from './local-tier.ts';
@@ -16,6 +18,7 @@ import type { Lookup } from './lookup.ts';
 import { EntryMaker } from './make-entry.ts';
 import type { ResolvedOptions } from './options.ts';
 import type { PopularKey } from './popular.ts';
+import { ReuseSampler } from './reuse-sampler.ts';
 import { answeredBy } from './recorder.ts';
 import { prepareSource } from './source.ts';
 import { newCounts } from './stats.ts';
@@ -24,6 +27,8 @@ import { newCounts } from './stats.ts';
 const REFRESH_RETRY_MS = 1000;
 /** Share of `maxBytes` that absent entries have to themselves, so that a run of bad ids pushes out no value: 10,000 of about 600 bytes at the defaults. */
 const ABSENT_SHARE = 0.05;
+/** The miss-ratio curve of process memory goes up to so many times its room. */
+const CURVE_DEPTH = 16;
 
 /** Instead of the number of a read, when none is to be timed. */
 const NEVER = -1;
@@ -44,12 +49,16 @@ export class ReadPath<K, V> {
   readonly flights = new Flights<K, V>();
   readonly loads: Loads<K>;
   readonly make: EntryMaker<K, V>;
+  readonly hot: HotCounts;
   readonly counts = newCounts();
   readonly floors = new Floors();
+  /** How far apart reads of the same entry lie. */
+  readonly reuse: ReuseSampler;
   readonly fallbacks: Fallbacks<K, V>;
   readonly #path: FlightPath<K, V>;
   readonly #o: ResolvedOptions<K, V>;
   readonly #background = new Set<Promise<unknown>>();
+  readonly #salt: number;
   #closed = false;
   /** The local read to be timed next, counted from 0, and how many there were when one was timed last. */
   #timesAt = 0;
@@ -57,13 +66,22 @@ export class ReadPath<K, V> {
 
   constructor(options: ResolvedOptions<K, V>, events: ReadPathEvents) {
     this.#o = options;
+    this.#salt = hashKey(options.name);
     const { maxEntries, maxAbsentEntries, maxBytes, policy } = options;
-    const onEvict = (key: string): void => events.evicted(key);
+    const onEvict = (key: string, entry: LocalEntry<V>): void => {
+      countLifetime(this.counts.lifetimes, entry, options.clock.now(), 'other');
+      events.evicted(key);
+    };
     const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
     this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
     this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer, options.recorder);
-    this.make = new EntryMaker(options, (keys) => events.popular(keys));
+    this.reuse = new ReuseSampler({ maxDepth: CURVE_DEPTH * maxEntries });
+    this.hot = new HotCounts({ tagsOf: (text) => this.#tagsOf(text), random: options.random });
+    this.make = new EntryMaker(options, this.reuse, (keys) => {
+      this.hot.note(this.make.popular(), keys, options.clock.now());
+      events.popular(keys);
+    });
     this.fallbacks = new Fallbacks(options, (entry, now, proven) => this.judge(entry, now, proven));
     if (options.recorder.localEvery === 0) this.#timesAt = NEVER;
     this.#path = new FlightPath(options, this, (key, error) => events.loadFailed(key, error));
@@ -94,13 +112,16 @@ export class ReadPath<K, V> {
     const verdict = this.judge(entry, now);
     if (verdict !== 'fresh') {
       if (verdict !== 'stale') this.counts.refusals[verdict] += 1;
+      this.#refuse(entry);
       return undefined;
     }
     if (limits !== null && !isWithin(entry, now - Math.max(entry.asOf, this.#o.remote.asOf(now)), limits)) {
       this.counts.refusals.limits += 1;
+      this.#refuse(entry);
       return undefined;
     }
-    this.make.noteRead(text, entry.hash, now);
+    entry.used = true;
+    this.make.noteRead(text, entry.hash, now, true);
     if (entry.absent) this.counts.lookups.localAbsent += 1;
     else this.counts.lookups.localHit += 1;
     if (now >= entry.refreshAt && this.flights.find(text) === undefined) {
@@ -109,6 +130,11 @@ export class ReadPath<K, V> {
     }
     if (timedFrom !== null) this.#timed(clock.now() - timedFrom);
     return entry;
+  }
+
+  /** The read that this entry does not answer would be answered by no larger tier either. */
+  #refuse({ hash }: LocalEntry<V>): void {
+    if (hash < this.reuse.threshold) this.reuse.forget(hash);
   }
 
   get #localReads(): number {
@@ -145,7 +171,7 @@ export class ReadPath<K, V> {
       throw signal.reason;
     }
     const startedAt = this.#o.clock.now();
-    this.make.noteRead(text, hashKey(text), startedAt);
+    this.make.noteRead(text, hashKey(text), startedAt, false);
     try {
       const first = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
       // Whom the flight did not bring enough has the source asked anew: what that says is final.
@@ -262,6 +288,9 @@ export class ReadPath<K, V> {
       if (this.flights.taint(text, purge)) this.counts.tainted += 1;
       this.values.delete(text);
       this.absents.delete(text);
+      const hash = hashKey(text);
+      this.reuse.forget(hash);
+      this.#o.remoteReuse.forget(this.remoteHash(hash));
     }
   }
 
@@ -270,6 +299,7 @@ export class ReadPath<K, V> {
     this.flights.taintAll(purge);
     this.values.clear();
     this.absents.clear();
+    this.reuse.clear();
   }
 
   get closed(): boolean {
@@ -300,6 +330,16 @@ export class ReadPath<K, V> {
   track(work: Promise<unknown>): void {
     this.#background.add(work);
     void work.finally(() => this.#background.delete(work));
+  }
+
+  #tagsOf(text: string): readonly string[] {
+    const entry = this.values.peek(text);
+    return entry === undefined ? [] : this.make.tagsOf(entry);
+  }
+
+  /** A key's hash among those of all caches on the remote tier. */
+  remoteHash(hash: number): number {
+    return mix(hash ^ this.#salt);
   }
 
   remoteKey(text: string): string {

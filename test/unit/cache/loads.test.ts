@@ -103,7 +103,7 @@ test('one key more than may wait is refused with OVERLOADED, at once, and the te
   for (const call of calls) call.answer();
   await clock.settle();
   expect(asked.every((one) => one.result?.ok === true)).toBe(true);
-  expect(loads.counts).toEqual({ calls: 2, keys: 5, refused: 1, timedOut: 0, failed: 0 });
+  expect(loads.counts).toMatchObject({ calls: 2, keys: 5, refused: 1, timedOut: 0, failed: 0 });
 });
 
 describe('a call that takes longer than the hard timeout', () => {
