@@ -13,6 +13,8 @@ import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import type { ForebayEvent } from './event-log.ts';
 import { EventLog } from './event-log.ts';
+import type { Hot } from './hot.ts';
+import { hotOf } from './hot.ts';
 import type { FollowingTier } from './following-tier.ts';
 import { createFollowingTier } from './following-tier.ts';
 import { createFiles } from './files/create-files.ts';
@@ -67,6 +69,8 @@ export interface Forebay extends AsyncDisposable {
   vitals(): Vitals;
   /** The last things that happened, 200 at most, the oldest first; `after`: only those with a higher number. */
   events(after?: number): readonly ForebayEvent[];
+  /** The files and tags that this process reads most, at most `limit` of each. */
+  hot(limit: number): Hot;
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -181,6 +185,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     alerts: () => alerting.alerts.firing(),
     vitals: () => readVitals(watched),
     events: (after) => events.since(after),
+    hot: (limit) => hotOf(caches, limit),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

@@ -222,6 +222,7 @@ export function createMemoryForebay(): MemoryForebay {
     invalidation: 'applied',
     invalidated: [],
     vitals: () => forebay.vitalsNow,
+    hot: () => ({ keys: [...rows.keys()].map((id) => ({ id, cache: 'info' as const, reads: 2 })), tags: [{ tag: 'owner:a', reads: 2 }] }),
     events: (after = 0) => forebay.eventsNow.filter(({ number }) => number > after),
     readiness: async () => forebay.readinessNow,
     alerts: () => forebay.alertsNow,

@@ -3,6 +3,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Forebay } from '../../forebay.ts';
 import type { Observer } from '../observe.ts';
 import type { App } from '../routes/app-type.ts';
+import { hotRoute } from './hot-route.ts';
 import { Live } from './live.ts';
 import { liveRoute } from './live-route.ts';
 import { pageRoutes } from './page-routes.ts';
@@ -21,4 +22,5 @@ export function dashboard(app: App, forebay: Forebay, observer: Observer, logger
   });
   pageRoutes(app);
   liveRoute(app, live);
+  hotRoute(app, forebay);
 }

@@ -18,6 +18,7 @@ const OWN = [
   'figures.js',
   'format.js',
   'history.js',
+  'hot.js',
   'icon.svg',
   'lookup.js',
   'main.js',

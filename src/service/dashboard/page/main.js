@@ -8,6 +8,7 @@ import { showEvents } from './events.js';
 import { showFigures } from './figures.js';
 import { count, duration, percent } from './format.js';
 import { History } from './history.js';
+import { showHot } from './hot.js';
 import { wireLookup } from './lookup.js';
 import { showStatus } from './status.js';
 import { listen } from './stream.js';
@@ -99,6 +100,12 @@ function show(snapshot) {
   for (const part of parts) part(snapshot);
 }
 
+const lookupId = find('lookup-id', HTMLInputElement);
+const lookAtHot = showHot(find('hot', HTMLElement), (id) => {
+  lookupId.value = id;
+  find('lookup', HTMLFormElement).requestSubmit();
+  lookupId.focus();
+});
 const access = find('access', HTMLDetailsElement);
 const token = find('token', HTMLInputElement);
 find('token-form', HTMLFormElement).addEventListener('submit', (event) => {
@@ -106,7 +113,8 @@ find('token-form', HTMLFormElement).addEventListener('submit', (event) => {
   useToken(token.value.trim());
   token.value = '';
   access.open = false;
-  find('lookup-id', HTMLInputElement).focus();
+  lookupId.focus();
+  void lookAtHot();
 });
 wireLookup(find('lookup', HTMLFormElement), find('lookup-answer', HTMLElement), {
   maxStalenessMs: () => last?.staleness.maxMs ?? 1000,

@@ -58,7 +58,7 @@ describe('the stream', () => {
     const listener = new Listener();
     live.watch(listener);
     expect(listener.text).toMatch(/^retry: 1000\nevent: history\n/);
-    const [{ data } = { data: {} }] = listener.messages;
+    const data = listener.messages[0]?.data ?? {};
     expect(data['columns'].at).toHaveLength(HISTORY_LENGTH);
     expect(data['events']).toMatchObject([{ text: 'before' }]);
     expect(data['snapshot'].status.level).toBe('ok');
