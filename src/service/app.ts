@@ -159,7 +159,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     cacheAdminRoutes(app, forebay.files);
     redisAdminRoutes(app, forebay.redis);
     operationsRoutes(app, forebay, observer.registry, () => closing);
-    dashboard(app, forebay, observer, logger);
+    dashboard(app, forebay, observer, logger, settings);
   });
   return app;
 }

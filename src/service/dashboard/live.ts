@@ -24,6 +24,8 @@ export interface LiveOptions {
   readonly look: () => Look;
   /** Those with a number above `after`. */
   readonly events: (after: number) => readonly ForebayEvent[];
+  /** Whether what names files needs a token: a page that knows asks for none of it in vain. */
+  readonly needsToken: boolean;
 }
 
 /** The limits of the stream, in one place. */
@@ -74,7 +76,8 @@ export class Live {
   watch(watcher: Watcher): () => void {
     this.#watchers.add(watcher);
     const columns: Columns = this.#history.columns;
-    const first = { columns, snapshot: this.#last, events: this.#o.events(0).filter(({ number }) => number <= this.#told) };
+    const { needsToken } = this.#o;
+    const first = { needsToken, columns, snapshot: this.#last, events: this.#o.events(0).filter(({ number }) => number <= this.#told) };
     this.#send(watcher, `retry: ${LIVE.retryMs}\n${message('history', first)}`);
     return () => this.#watchers.delete(watcher);
   }

@@ -1,5 +1,5 @@
 // What is read most. Asked for apart from the stream, since it names files: with a token where the service has one.
-import { ask, hasToken } from './access.js';
+import { ask } from './access.js';
 import { make } from './dom.js';
 import { count } from './format.js';
 
@@ -25,7 +25,7 @@ function table(title, what, rows, onPick) {
 }
 
 /**
- * Shows it, and goes on; `onPick`: somebody wants to know more of a file. Returns what asks at once.
+ * Shows it every few seconds; `onPick`: somebody wants to know more of a file. Returns what asks at once.
  * @param {HTMLElement} root
  * @param {(id: string) => void} onPick
  */
@@ -38,9 +38,11 @@ export function showHot(root, onPick) {
     if (text === shown || root.contains(document.activeElement)) return;
     shown = text;
     if (!result.ok) {
-      const problem = result.unauthorized
-        ? `They name files: ${hasToken() ? 'the token that was typed in is not the one of this service' : 'type in the token of this service below to see them'}.`
-        : result.problem;
+      const how =
+        result.lacks === 'wrong'
+          ? 'the token that was typed in is not the one of this service'
+          : 'type in the token of this service below to see them';
+      const problem = result.lacks === null ? result.problem : `They name files: ${how}.`;
       root.replaceChildren(make('p', { className: 'none', textContent: problem }));
       return;
     }
@@ -59,7 +61,6 @@ export function showHot(root, onPick) {
       ]),
     );
   };
-  void look();
   setInterval(() => {
     if (!document.hidden) void look();
   }, EVERY_MS);

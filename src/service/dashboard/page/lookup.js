@@ -1,5 +1,5 @@
 // The look-up box: what each tier holds of a file, in words.
-import { ask, hasToken } from './access.js';
+import { ask } from './access.js';
 import { make } from './dom.js';
 import { explainEntry } from './explain-entry.js';
 
@@ -49,12 +49,14 @@ export function wireLookup(form, out, { maxStalenessMs, onUnauthorized }) {
         out.replaceChildren(...answer(result.body, maxStalenessMs()));
         return;
       }
-      if (!result.unauthorized) {
+      if (result.lacks === null) {
         out.replaceChildren(problem(result.problem));
         return;
       }
       out.replaceChildren(
-        problem(hasToken() ? 'The token is not the one of this service.' : 'This needs the token of the service: type it in below.'),
+        problem(
+          result.lacks === 'wrong' ? 'The token is not the one of this service.' : 'This needs the token of the service: type it in below.',
+        ),
       );
       onUnauthorized();
     });

@@ -1,5 +1,5 @@
 // The dashboard: listens to the stream and hands each snapshot to the parts of the page.
-import { useToken } from './access.js';
+import { needToken, useToken } from './access.js';
 import { showMemory, showTtls } from './bars.js';
 import { Chart } from './charts.js';
 import { find } from './dom.js';
@@ -131,6 +131,9 @@ listen('v1/live', {
   onMessage: (name, message) => {
     if (name === 'history') {
       if (message.columns !== undefined) history.replace(message.columns);
+      needToken(message.needsToken ?? false);
+      access.hidden = message.needsToken !== true;
+      void lookAtHot();
       events.replace(message.events);
     } else {
       if (message.snapshot !== null) history.add(message.snapshot);

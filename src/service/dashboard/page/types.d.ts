@@ -8,6 +8,8 @@ export type { DatabaseView, Distribution, RedisView, Snapshot } from '../snapsho
 
 /** What the stream tells. */
 export interface Message {
+  /** Of the first message alone, as are `columns`. */
+  readonly needsToken?: boolean;
   readonly columns?: Columns;
   /** `null` before the first look. */
   readonly snapshot: Snapshot | null;

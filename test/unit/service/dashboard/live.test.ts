@@ -44,6 +44,7 @@ function start() {
       if (world.fails) throw new Error('no look');
       return { now: clock.now(), wallNow: 1e12 + clock.now(), vitals: calmVitals(), http: { requests: 0, failed: 0 } };
     },
+    needsToken: false,
     events: (after) => events.filter(({ number }) => number > after),
   });
   const happen = (text: string): void => void events.push({ number: events.length + 1, at: 1, kind: 'redis', level: 'warning', text });
