@@ -164,7 +164,7 @@ describe('what the page shows when something is broken', () => {
     expect(await page.getAttribute('#status', 'data-level')).toBe('lost');
     expect(await page.textContent('#announcement')).toMatch(/^No connection\. The connection to the service is lost/);
     await picture(page, 'service-gone');
-    await using _ = await startWorld({ database, redis: redis.url }, { port });
+    await using _ = await startWorld({ database, redis: redis.url }, { port }, { forPictures: false });
     await viewer.sees(CALM, 60_000);
     expect(await page.getAttribute('#stream', 'data-state')).toBe('live');
     // Nobody there: what this test provokes.

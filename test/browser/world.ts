@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Forebay } from '../../src/forebay.ts';
 import { createForebay } from '../../src/forebay.ts';
 import type { Config } from '../../src/service/config.ts';
@@ -24,7 +24,11 @@ export interface World extends AsyncDisposable {
   readonly ids: readonly string[];
 }
 
-export async function startWorld(where: { database: string; redis: string }, config: Partial<Config> = {}): Promise<World> {
+export async function startWorld(
+  where: { database: string; redis: string },
+  config: Partial<Config> = {},
+  { forPictures = TAKES_PICTURES } = {},
+): Promise<World> {
   // Little room in process memory, so that Redis has something to do.
   const forebay = await createForebay({ ...where, local: { maxEntries: 60 } });
   const service = await startService({ forebay, config: { port: 0, ...config } });
@@ -51,7 +55,7 @@ export async function startWorld(where: { database: string; redis: string }, con
   }, READ_EVERY_MS);
   const writes = setInterval(() => track(forebay.files.update(next(), { size: turn })), WRITE_EVERY_MS);
   // A calm load is known after a minute: the pictures tell of it.
-  if (TAKES_PICTURES) await expect.poll(() => forebay.vitals().pacer.calmLoad, { timeout: 100_000, interval: 500 }).not.toBeNull();
+  if (forPictures) await vi.waitFor(() => expect(forebay.vitals().pacer.calmLoad).not.toBeNull(), { timeout: 100_000, interval: 500 });
   return {
     forebay,
     service,

@@ -23,6 +23,8 @@ export interface Look {
 
 /** Seconds over which the hit ratio is taken: of a single second with few reads it would jump about. */
 const RATIO_LOOKS = 10;
+/** Seconds over which percentiles are taken, and the highest staleness. */
+const LATENCY_LOOKS = 5;
 /** The database counts as slow when its answers took longer at two looks of three, in ms. A small question takes one. */
 const SLOW_MS = 250;
 const SLOW_LOOKS = 3;
@@ -52,8 +54,11 @@ export class Sampler {
         (this.#looks[0] ?? look).vitals.caches.map((cache) => cache.stats),
         stats,
       ),
-      latency: latencyBetween(earlier, stats),
-      staleness: { ms: vitals.stalenessMs, maxMs: vitals.maxStalenessMs },
+      latency: latencyBetween(
+        (this.#looks.at(-1 - LATENCY_LOOKS) ?? this.#looks[0] ?? look).vitals.caches.map((cache) => cache.stats),
+        stats,
+      ),
+      staleness: { ms: vitals.stalenessMs, highestMs: this.#highestStaleness(), maxMs: vitals.maxStalenessMs },
       redis: this.#redis(vitals),
       database: this.#database(vitals, stats),
       outbox: { ...vitals.outbox, changesPerSecond: Math.max(0, vitals.follower.number - before.vitals.follower.number) / seconds },
@@ -65,6 +70,12 @@ export class Sampler {
       http: { perSecond: (look.http.requests - before.http.requests) / seconds, failed: (look.http.failed - before.http.failed) / seconds },
     };
     return { ...facts, status: explain(facts) };
+  }
+
+  /** It goes up and down with each proof, several times a second. */
+  #highestStaleness(): number | null {
+    const recent = this.#looks.slice(-LATENCY_LOOKS).map(({ vitals }) => vitals.stalenessMs);
+    return recent.includes(null) ? null : Math.max(...recent.filter((ms) => ms !== null));
   }
 
   #redis({ redis: { state, breaker, nodes, findings }, follower }: Vitals): RedisView {

@@ -79,9 +79,10 @@ export interface Facts {
   readonly reads: ReadRates;
   /** `null` while nothing was read. */
   readonly hitRatio: HitRatio | null;
-  /** Of the reads of the last second; `null` when there were none, or they are not measured. */
+  /** Of the reads of the last five seconds; `null` when there were none. */
   readonly latency: Percentiles | null;
-  readonly staleness: { readonly ms: number | null; readonly maxMs: number };
+  /** `highestMs`: of the last five seconds. */
+  readonly staleness: { readonly ms: number | null; readonly highestMs: number | null; readonly maxMs: number };
   readonly redis: RedisView;
   readonly database: DatabaseView;
   readonly outbox: { readonly depth: number | null; readonly alertAbove: number; readonly changesPerSecond: number };

@@ -93,7 +93,7 @@ export class Chart {
       {
         width: this.width,
         height: HEIGHT,
-        padding: [8, 4, 0, 0],
+        padding: [8, 16, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: SYNC.key }, y: false, drag: { x: false, y: false }, points: { size: 6 } },
         scales: {
@@ -147,8 +147,9 @@ export class Chart {
     const { columns } = this.history;
     const { series, log = false } = this.options;
     const at = columns.at.map((ms) => (ms ?? 0) / 1000);
-    // A logarithm has no nought.
-    return [at, ...series.map(({ column }) => (log ? columns[column].map((value) => (value === 0 ? null : value)) : columns[column]))];
+    // A logarithm has no nought; and what never happened needs no line.
+    const withoutNought = (/** @type {(number | null)[]} */ values) => values.map((value) => (value === 0 ? null : value));
+    return [at, ...series.map(({ column, hideIfNone = false }) => (log || hideIfNone ? withoutNought(columns[column]) : columns[column]))];
   }
 
   /** All that there is, and two minutes at least. @returns {[number, number]} */

@@ -12,7 +12,7 @@ const FIGURES = [
   {
     label: 'Reads a second',
     value: ({ reads }) => count(reads.all),
-    more: ({ reads, http }) => (reads.failed > 0 ? `${count(reads.failed)} fail` : `${count(http.perSecond)} requests`),
+    more: ({ reads, http }) => (reads.failed > 0 ? `${count(reads.failed)} fail` : `${count(http.perSecond)} HTTP requests`),
     isBad: ({ reads }) => reads.failed > 0,
   },
   {
@@ -22,15 +22,15 @@ const FIGURES = [
       hitRatio === null ? 'nobody reads' : `memory\u00a0${percent(hitRatio.local)}, Redis\u00a0${percent(hitRatio.redis)}`,
   },
   {
-    label: 'One read in 100 takes',
+    label: 'Latency, p99',
     value: ({ latency }) => duration(latency?.p99Ms),
     more: ({ latency }) =>
-      latency === null ? 'nobody reads' : `half ${duration(latency.p50Ms)}, one in 1,000 ${duration(latency.p999Ms)}`,
+      latency === null ? 'nobody reads' : `p50\u00a0${duration(latency.p50Ms)}, p99.9\u00a0${duration(latency.p999Ms)}`,
     isBad: ({ latency }) => (latency?.p99Ms ?? 0) > 250,
   },
   {
     label: 'Staleness at most',
-    value: ({ staleness }) => duration(staleness.ms),
+    value: ({ staleness }) => duration(staleness.highestMs),
     more: ({ staleness }) => `the bound is ${duration(staleness.maxMs)}`,
     isBad: ({ staleness }) => staleness.ms === null || staleness.ms > staleness.maxMs,
   },

@@ -15,7 +15,7 @@ const READ = {
   p50: ({ latency }) => latency?.p50Ms ?? null,
   p99: ({ latency }) => latency?.p99Ms ?? null,
   p999: ({ latency }) => latency?.p999Ms ?? null,
-  staleness: ({ staleness }) => staleness.ms,
+  staleness: ({ staleness }) => staleness.highestMs,
   load: ({ database }) => database.load,
   outbox: ({ outbox }) => outbox.depth,
 };
