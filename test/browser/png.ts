@@ -2,6 +2,7 @@ import { crc32, deflateSync, inflateSync } from 'node:zlib';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const MOST_COLORS = 256;
+const MOST_FREQUENT = 192;
 
 interface Image {
   readonly width: number;
@@ -69,16 +70,13 @@ function paeth(left: number, up: number, corner: number): number {
   return a <= b && a <= c ? left : b <= c ? up : corner;
 }
 
-/** The most frequent colours; the others are drawn with the nearest of those. */
+/** The colours that are kept; the others are drawn with the nearest of those. */
 function paletteOf({ rgb }: Image): { palette: Buffer; indexes: Buffer } {
   const counts = new Map<number, number>();
   const colorAt = (i: number): number => rgb.readUIntBE(i * 3, 3);
   const pixels = rgb.length / 3;
   for (let i = 0; i < pixels; i += 1) counts.set(colorAt(i), (counts.get(colorAt(i)) ?? 0) + 1);
-  const kept = [...counts]
-    .toSorted((a, b) => b[1] - a[1])
-    .slice(0, MOST_COLORS)
-    .map(([color]) => color);
+  const kept = pick([...counts].toSorted((a, b) => b[1] - a[1]).map(([color]) => color));
   const indexOf = new Map(kept.map((color, i) => [color, i]));
   for (const color of counts.keys()) if (!indexOf.has(color)) indexOf.set(color, nearest(color, kept));
   const palette = Buffer.alloc(kept.length * 3);
@@ -88,10 +86,25 @@ function paletteOf({ rgb }: Image): { palette: Buffer; indexes: Buffer } {
   return { palette, indexes };
 }
 
+/** The most frequent ones; and then those that are farthest from all that were picked, so that a small dot keeps its colour. `colors`: the most frequent first. */
+function pick(colors: readonly number[]): number[] {
+  const kept = colors.slice(0, MOST_FREQUENT);
+  const gaps = new Map(colors.slice(MOST_FREQUENT).map((color) => [color, Math.min(...kept.map((other) => distance(color, other)))]));
+  while (kept.length < MOST_COLORS && gaps.size > 0) {
+    const [farthest] = [...gaps].reduce((a, b) => (b[1] > a[1] ? b : a));
+    kept.push(farthest);
+    gaps.delete(farthest);
+    for (const [color, gap] of gaps) gaps.set(color, Math.min(gap, distance(color, farthest)));
+  }
+  return kept;
+}
+
+function distance(color: number, other: number): number {
+  return [16, 8, 0].reduce((sum, shift) => sum + (((color >> shift) & 255) - ((other >> shift) & 255)) ** 2, 0);
+}
+
 function nearest(color: number, palette: readonly number[]): number {
-  const distance = (other: number): number =>
-    [16, 8, 0].reduce((sum, shift) => sum + (((color >> shift) & 255) - ((other >> shift) & 255)) ** 2, 0);
   let best = 0;
-  for (const [i, other] of palette.entries()) if (distance(other) < distance(palette[best] ?? 0)) best = i;
+  for (const [i, other] of palette.entries()) if (distance(color, other) < distance(color, palette[best] ?? 0)) best = i;
   return best;
 }

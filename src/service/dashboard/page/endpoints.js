@@ -36,13 +36,14 @@ function nodeRow({
     state: state === 'up' ? 'up' : breaker === 'isolated' ? 'isolated' : connected ? 'not asked' : 'not connected',
     tone: state === 'up' ? 'good' : 'warn',
     facts: [
-      BREAKERS[breaker] ?? breaker,
+      breaker === 'closed' && !connected ? 'tried again all the time' : (BREAKERS[breaker] ?? breaker),
       pingMs === null ? null : `ping ${duration(pingMs)}`,
       role === null ? null : `${role}${connectedReplicas === null || connectedReplicas === 0 ? '' : `, ${connectedReplicas} replicas`}`,
       usedMemoryBytes === null ? null : `${bytes(usedMemoryBytes)} of ${maxMemoryBytes === 0 ? 'no limit' : bytes(maxMemoryBytes)}`,
       keys === null ? null : `${count(keys)} keys`,
       evictedKeys === null ? null : `${count(evictedKeys)} evicted`,
       version === null ? null : `version ${version}`,
+      state === 'up' || version === null ? null : 'as it was last seen',
     ],
   };
 }
@@ -55,7 +56,10 @@ function redisRows(redis) {
     name: 'Redis',
     state: redis.state === 'down' ? (redis.silent ? 'does not answer' : 'away') : redis.verifying ? 'being verified' : 'up',
     tone: redis.state === 'up' && !redis.verifying ? 'good' : 'warn',
-    facts: redis.breaker === null ? [] : [BREAKERS[redis.breaker.state] ?? '', redis.breaker.reason],
+    facts:
+      redis.breaker === null || redis.breaker.state === 'closed'
+        ? ['reads go to the database']
+        : [BREAKERS[redis.breaker.state] ?? '', redis.breaker.reason],
   };
   /** @type {Endpoint} */
   const bus = {
