@@ -6,6 +6,8 @@ import type { BreakerChange, BreakerControl, BreakerState } from './cache/breake
 import type { HealthFinding, HealthReport } from './cache/health-types.ts';
 import type { FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
+import type { Hot } from './cache/hot.ts';
+import { ReuseSampler } from './cache/reuse-sampler.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
@@ -13,8 +15,8 @@ import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import type { ForebayEvent } from './event-log.ts';
 import { EventLog } from './event-log.ts';
-import type { Hot } from './hot.ts';
-import { hotOf } from './hot.ts';
+import type { PopularFile } from './popular-files.ts';
+import { popularFiles } from './popular-files.ts';
 import type { FollowingTier } from './following-tier.ts';
 import { createFollowingTier } from './following-tier.ts';
 import { createFiles } from './files/create-files.ts';
@@ -25,6 +27,9 @@ import type { FileId } from './files/records.ts';
 import { fileId } from './files/records.ts';
 import type { FileStore, StoreCall } from './files/store.ts';
 import { createMetrics } from './metrics/forebay-metrics.ts';
+import type { EfficiencyReport } from './metrics/report/efficiency-report.ts';
+import type { ReportOptions } from './metrics/report/reporter.ts';
+import { Reporter } from './metrics/report/reporter.ts';
 import type { Database } from './postgres/database.ts';
 import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
@@ -69,8 +74,12 @@ export interface Forebay extends AsyncDisposable {
   vitals(): Vitals;
   /** The last things that happened, 200 at most, the oldest first; `after`: only those with a higher number. */
   events(after?: number): readonly ForebayEvent[];
-  /** The files and tags that this process reads most, at most `limit` of each. */
-  hot(limit: number): Hot;
+  /** The files that this process read most in the last ten seconds or so, at most `limit`, most read first. */
+  popular(limit: number): readonly PopularFile[];
+  /** What the caches of this process did, since the start or in a period up to now. @throws {ForebayError} `INPUT_INVALID` */
+  report(options?: ReportOptions): EfficiencyReport;
+  /** What is read most here since the start, at most `limit` keys and tags of each cache, by the cache's name. @throws {ForebayError} `INPUT_INVALID` */
+  hot(limit: number): Readonly<Record<string, Hot>>;
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -137,7 +146,11 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
   const warmth = new WarmStart({ mode: options.warm, popularRows: options.popularRows, database, logger });
-  const onAnew = (mine: boolean): void => warmth.onAnew(mine);
+  const remoteReuse = new ReuseSampler();
+  const onAnew = (mine: boolean): void => {
+    remoteReuse.clear();
+    warmth.onAnew(mine);
+  };
   const follower = createFollowingTier({ ...pickTierOptions(options, events), database, maxStalenessMs, onAnew });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
@@ -146,6 +159,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     maxStalenessMs,
     ...(staleIfErrorMs === 0 ? {} : { staleIfErrorMs }),
     pacer: warmth.pacer,
+    remoteReuse,
     ...local,
     ...options.cache,
   });
@@ -167,10 +181,12 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });
+  const reporter = openReporter(caches, follower, remoteReuse);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
     watch.close();
+    reporter.close();
     await warmth.close();
     await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
     await follower.close();
@@ -185,11 +201,32 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     alerts: () => alerting.alerts.firing(),
     vitals: () => readVitals(watched),
     events: (after) => events.since(after),
-    hot: (limit) => hotOf(caches, limit),
+    popular: (limit) => popularFiles(caches, limit),
+    report: (asked) => reporter.report(asked),
+    hot: (limit) => hottest(caches, limit),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),
   };
+}
+
+/** Sizes up to so many times what Redis holds are of interest. */
+const CURVE_DEPTH = 16;
+
+function openReporter({ info, meta }: FileCaches, follower: FollowingTier, remoteReuse: ReuseSampler): Reporter {
+  const sources = { caches: [info, meta], hasRemote: follower.state() !== 'off', health: follower.health };
+  return new Reporter(sources, systemClock, ({ remote }) => {
+    const { keys, usedBytes, maxBytes } = remote?.servers ?? { keys: null, usedBytes: null, maxBytes: null };
+    if (keys === null || keys === 0) return;
+    const fits = usedBytes === null || usedBytes === 0 || maxBytes === null ? keys : (keys * maxBytes) / usedBytes;
+    remoteReuse.setDepth(CURVE_DEPTH * Math.max(keys, fits));
+  });
+}
+
+function hottest({ info, meta }: FileCaches, limit: number): Record<string, Hot> {
+  if (!(Number.isSafeInteger(limit) && limit >= 1))
+    throw new ForebayError('INPUT_INVALID', `limit = ${String(limit)}: has to be a whole number of at least 1`, { field: 'limit' });
+  return { [info.name]: info.hot(limit), [meta.name]: meta.hot(limit) };
 }
 
 async function openOwn(url: string, { databaseConnections, logger = silentLogger }: ForebayOptions): Promise<Database> {

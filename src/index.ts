@@ -2,7 +2,7 @@
 export type { Forebay, ForebayOptions, Readiness } from './forebay.ts';
 export { createForebay } from './forebay.ts';
 export type { EventKind, ForebayEvent } from './event-log.ts';
-export type { Hot } from './hot.ts';
+export type { PopularFile } from './popular-files.ts';
 export type { Vitals } from './vitals.ts';
 export type { FollowingTier, FollowingTierOptions } from './following-tier.ts';
 export type { Alert, AlertName } from './alerts/alert.ts';

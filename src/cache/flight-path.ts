@@ -112,11 +112,13 @@ export class FlightPath<K, V> {
   }
 
   /** Counts what the remote tier had for a caller's load. */
-  #noteRemoteRead(hash: number, { outcome }: RemoteRead, found: LocalEntry<V> | null): void {
+  #noteRemoteRead(hash: number, read: RemoteRead, found: LocalEntry<V> | null): void {
     const { remoteReads } = this.#p.counts;
+    const { outcome } = read;
     const now = this.#o.clock.now();
     remoteReads[found !== null ? 'served' : outcome === 'found' ? 'refused' : outcome === 'miss' ? 'missed' : 'unavailable'] += 1;
     if (outcome === 'unavailable') return;
+    if (read.outcome === 'found') remoteReads.bytes += read.bytes.length;
     const { remoteReuse } = this.#o;
     const remoteHash = this.#p.remoteHash(hash);
     if (remoteHash >= remoteReuse.threshold) return;

@@ -10,11 +10,11 @@ const LEAST_SHARE = 1 / 1024;
 const WINDOW_MS = 1000;
 
 export interface ReuseSamplerOptions {
-  /** Keys remembered at most; about 60 bytes each. @defaultValue 8,192: within a point of the truth on the recorded traces */
+  /** Keys remembered at most; 50 bytes each, taken at once. @defaultValue 8,192: within a point of the truth on the recorded traces */
   readonly maxKeys?: number;
   /** Tiers of up to so many entries are of interest: what lies deeper is forgotten. @defaultValue 16,777,216 */
   readonly maxDepth?: number;
-  /** Sampled reads a second at most; with more, fewer keys are sampled. @defaultValue 50,000: 0.7 % of one core */
+  /** Sampled reads a second at most; with more, fewer keys are sampled. @defaultValue 10,000: 0.2 % of one core */
   readonly maxPerSecond?: number;
 }
 
@@ -29,7 +29,8 @@ export interface ReuseSamplerOptions {
  * entry leaves the order at once; an expired one when it is read. What is not seen: that an entry which the real tier evicted was invalidated by a tag meanwhile; for larger tiers the curve is
  * better than the truth by so much.
  *
- * The order of last reads is kept as numbered slots; a Fenwick tree counts the slots in use behind one. When the slots are used up the keys are numbered anew.
+ * The order of last reads is kept as numbered slots; a Fenwick tree counts the slots in use behind one. When the slots are used up the keys are numbered anew. A table with open addresses finds the slot of a hash;
+ * what is forgotten stays in it, pointing to a slot that is not in use, until then.
  */
 export class ReuseSampler {
   /** Hashes (32 bits) below this are sampled. */
@@ -39,7 +40,8 @@ export class ReuseSampler {
   #maxDepth: number;
   /** Reads that one sampled read stands for. */
   #weight = 1;
-  readonly #slots = new Map<number, number>();
+  readonly #table: Int32Array;
+  #size = 0;
   readonly #hashes: Uint32Array;
   readonly #used: Uint8Array;
   readonly #expiresAt: Float64Array;
@@ -52,7 +54,7 @@ export class ReuseSampler {
   readonly #buckets = new Float64Array(BUCKETS);
   #cold = 0;
 
-  constructor({ maxKeys = 8192, maxDepth = 2 ** 24, maxPerSecond = 50_000 }: ReuseSamplerOptions = {}) {
+  constructor({ maxKeys = 8192, maxDepth = 2 ** 24, maxPerSecond = 10_000 }: ReuseSamplerOptions = {}) {
     this.#maxKeys = maxKeys;
     this.#maxDepth = maxDepth;
     this.#maxPerSecond = maxPerSecond;
@@ -61,11 +63,12 @@ export class ReuseSampler {
     this.#used = new Uint8Array(slots);
     this.#expiresAt = new Float64Array(slots);
     this.#tree = new Int32Array(slots + 1);
+    this.#table = new Int32Array(2 ** Math.ceil(Math.log2(slots * 2)));
   }
 
   /** Keys remembered. */
   get size(): number {
-    return this.#slots.size;
+    return this.#size;
   }
 
   /** Share of all keys that is sampled. */
@@ -88,38 +91,38 @@ export class ReuseSampler {
    */
   read(hash: number, now: number, served: boolean): void {
     const last = this.#next - 1;
-    const slot = last >= 0 && this.#hashes[last] === hash && this.#used[last] === 1 ? last : this.#slots.get(hash);
-    if (slot === undefined) {
+    const place = this.#placeOf(hash);
+    const slot = (this.#table[place] ?? 0) - 1;
+    if (this.#used[slot] !== 1) {
       if (!served) this.#cold += this.#weight;
       this.#add(hash, Number.POSITIVE_INFINITY);
     } else {
       const expiresAt = this.#expiresAt[slot] ?? 0;
       if (!served && now >= expiresAt) this.#cold += this.#weight;
-      else this.#count(bucketOf((this.#slots.size - this.#before(slot + 1)) * this.#weight));
+      else this.#count(bucketOf((this.#size - this.#before(slot + 1)) * this.#weight));
       if (slot === last) return;
       this.#take(slot);
-      this.#append(hash, expiresAt);
+      this.#append(hash, expiresAt, place);
     }
     this.#keepToRate(now);
   }
 
   /** Notes until when the tier will serve the entry that it was given for this hash. */
   put(hash: number, expiresAt: number): void {
-    const slot = this.#slots.get(hash);
-    if (slot !== undefined) this.#expiresAt[slot] = expiresAt;
+    const slot = (this.#table[this.#placeOf(hash)] ?? 0) - 1;
+    if (this.#used[slot] === 1) this.#expiresAt[slot] = expiresAt;
   }
 
   /** The entry of this hash is gone from a tier of any size. */
   forget(hash: number): void {
-    const slot = this.#slots.get(hash);
-    if (slot === undefined) return;
-    this.#take(slot);
-    this.#slots.delete(hash);
+    const slot = (this.#table[this.#placeOf(hash)] ?? 0) - 1;
+    if (this.#used[slot] === 1) this.#take(slot);
   }
 
   /** All entries are gone. */
   clear(): void {
-    this.#slots.clear();
+    this.#size = 0;
+    this.#table.fill(0);
     this.#used.fill(0);
     this.#tree.fill(0);
     this.#next = 0;
@@ -132,28 +135,35 @@ export class ReuseSampler {
 
   #add(hash: number, expiresAt: number): void {
     const deepest = this.#maxDepth * this.share;
-    if (this.#slots.size >= Math.min(deepest, this.#maxKeys)) {
+    if (this.#size >= Math.min(deepest, this.#maxKeys)) {
       if (deepest <= this.#maxKeys) this.#dropOldest();
       else this.#lower(KEEP);
       if (hash >= this.threshold) return;
     }
-    this.#append(hash, expiresAt);
+    this.#append(hash, expiresAt, this.#placeOf(hash));
   }
 
-  #append(hash: number, expiresAt: number): void {
-    if (this.#next === this.#used.length) this.#renumber();
+  /** `place`: of the hash in the table. */
+  #append(hash: number, expiresAt: number, place: number): void {
+    if (this.#next === this.#used.length) {
+      this.#renumber();
+      this.#append(hash, expiresAt, this.#placeOf(hash));
+      return;
+    }
     const slot = this.#next;
     this.#next += 1;
     this.#hashes[slot] = hash;
     this.#used[slot] = 1;
     this.#expiresAt[slot] = expiresAt;
-    this.#slots.set(hash, slot);
+    this.#table[place] = slot + 1;
+    this.#size += 1;
     this.#change(slot, 1);
   }
 
   /** Takes a slot out of use. */
   #take(slot: number): void {
     this.#used[slot] = 0;
+    this.#size -= 1;
     this.#change(slot, -1);
   }
 
@@ -184,21 +194,20 @@ export class ReuseSampler {
   /** Numbers the keys anew from 0, in order, without those that are not sampled any more. */
   #renumber(): void {
     let next = 0;
+    this.#table.fill(0);
     for (let slot = 0; slot < this.#next; slot += 1) {
       if (this.#used[slot] !== 1) continue;
       const hash = this.#hashes[slot] ?? 0;
       this.#used[slot] = 0;
-      if (hash >= this.threshold) {
-        this.#slots.delete(hash);
-        continue;
-      }
+      if (hash >= this.threshold) continue;
       this.#hashes[next] = hash;
       this.#expiresAt[next] = this.#expiresAt[slot] ?? 0;
       this.#used[next] = 1;
-      this.#slots.set(hash, next);
       next += 1;
+      this.#table[this.#placeOf(hash)] = next;
     }
     this.#next = next;
+    this.#size = next;
     this.#oldest = 0;
     this.#tree.fill(0);
     for (let i = 1; i < this.#tree.length; i += 1) {
@@ -207,6 +216,17 @@ export class ReuseSampler {
       this.#tree[i] = sum;
       if (parent < this.#tree.length) this.#tree[parent] = (this.#tree[parent] ?? 0) + sum;
     }
+  }
+
+  /** Where the table has the hash, or would have it. Never full: a place is taken by a slot, and it has twice as many. */
+  #placeOf(hash: number): number {
+    const mask = this.#table.length - 1;
+    let place = hash & mask;
+    for (let slot = this.#table[place] ?? 0; slot !== 0; slot = this.#table[place] ?? 0) {
+      if (this.#hashes[slot - 1] === hash) break;
+      place = (place + 1) & mask;
+    }
+    return place;
   }
 
   #change(slot: number, by: number): void {

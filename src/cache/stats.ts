@@ -25,9 +25,9 @@ export interface CacheCounts {
   /** Values on their way into the remote tier. */
   readonly fills: { stored: number; refused: number; unavailable: number; tainted: number; tooLarge: number };
   /**
-   * What the remote tier had for the loads that callers began, each asked for once: an entry that was served, one that could not be (by reason in `remoteRefusals`), none, or no answer.
+   * What the remote tier had for the loads that callers began, each asked for once: an entry that was served, one that could not be (by reason in `remoteRefusals`), none, or no answer. `bytes`: of the entries that were there, together.
    */
-  readonly remoteReads: { served: number; refused: number; missed: number; unavailable: number };
+  readonly remoteReads: { served: number; refused: number; missed: number; unavailable: number; bytes: number };
   /**
    * How values left process memory other than by invalidation: expired, or pushed out before that, each having answered a read since it came or not; or replaced in time by a load ahead of expiry. An expired entry
    * is counted when it is found, by the next load of its key or when it makes room.
@@ -61,7 +61,7 @@ export function newCounts(): CacheCounts {
     remoteRefusals: { expired: 0, unproven: 0, tag: 0, damaged: 0, older: 0, limits: 0 },
     leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, unavailable: 0 },
     fills: { stored: 0, refused: 0, unavailable: 0, tainted: 0, tooLarge: 0 },
-    remoteReads: { served: 0, refused: 0, missed: 0, unavailable: 0 },
+    remoteReads: { served: 0, refused: 0, missed: 0, unavailable: 0, bytes: 0 },
     lifetimes: { expiredUsed: 0, expiredUnused: 0, evictedUsed: 0, evictedUnused: 0, refreshedInTime: 0 },
     joined: 0,
     staleIfError: 0,

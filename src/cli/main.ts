@@ -13,6 +13,7 @@ const exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   isTerminal: process.stderr.isTTY,
+  isOutputTerminal: process.stdout.isTTY,
   out: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
   stop: interrupts.signal,

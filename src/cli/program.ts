@@ -3,6 +3,7 @@ import { attachCommand } from './commands/attach.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
 import { indexCommand } from './commands/index-files.ts';
+import { reportCommand } from './commands/report.ts';
 import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
 import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
@@ -15,6 +16,7 @@ Examples:
   forebay serve --database-url postgres://user:password@host/name --redis-url redis://host:6379
   forebay index ~/Pictures --hash        put file records into the database, without serving
   forebay attach --table documents --id id    caches hear of every change of a table of your own
+  forebay report --period 1h             what the caches of a running service saved, and what more memory would
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
@@ -32,7 +34,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     .description('File metadata served through process memory and Redis, from Postgres: the service, and what prepares and explains it.')
     .version(packageVersion(), '-V, --version')
     .addHelpText('after', HELP);
-  for (const make of [startCommand, serveCommand, indexCommand, attachCommand, detachCommand, configCommand])
+  for (const make of [startCommand, serveCommand, indexCommand, attachCommand, detachCommand, reportCommand, configCommand])
     program.addCommand(make(shell, done));
   for (const command of [program, ...program.commands]) {
     command

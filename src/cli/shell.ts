@@ -6,6 +6,8 @@ export interface Shell {
   readonly cwd: string;
   /** Whether a person watches: progress moves in place instead of adding lines. */
   readonly isTerminal: boolean;
+  /** Whether the command's answer goes to a person's terminal. */
+  readonly isOutputTerminal: boolean;
   /** One line of the command's answer, on stdout. */
   out(line: string): void;
   /** One line about the command's doings, on stderr. */

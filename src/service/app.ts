@@ -24,6 +24,7 @@ import { cacheAdminRoutes } from './routes/cache-admin.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
+import { reportRoutes } from './routes/report.ts';
 import { redisAdminRoutes } from './routes/redis-admin.ts';
 import { watchSilentConnections } from './silent-connections.ts';
 import { limitWaiting } from './waiting.ts';
@@ -158,6 +159,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     batchRoute(app, forebay.files);
     cacheAdminRoutes(app, forebay.files);
     redisAdminRoutes(app, forebay.redis);
+    reportRoutes(app, forebay);
     operationsRoutes(app, forebay, observer.registry, () => closing);
     dashboard(app, forebay, observer, logger, settings);
   });

@@ -56,6 +56,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freez
   REDIS_UNAVAILABLE: { status: 503, title: 'Redis unavailable', detail: 'Redis does not answer; try again.', retryAfterSeconds: 2 },
   RIGHTS_MISSING: { status: 500, title: 'Rights missing', detail: SEE_LOG },
   SCHEMA_NEWER: { status: 500, title: 'Database schema newer', detail: SEE_LOG },
+  SERVICE_UNREACHABLE: { status: 500, title: 'Service unreachable', detail: SEE_LOG },
   SOURCE_SHAPE: { status: 502, title: 'Record not as expected', detail: `The database gave a record of another shape. ${SEE_LOG}` },
   STATEMENT_REFUSED: { status: 500, title: 'Statement refused', detail: SEE_LOG },
   TRANSACTION_CONFLICT: {

@@ -15,6 +15,8 @@ import type { Forebay, Readiness } from '../../src/forebay.ts';
 import type { ForebayEvent } from '../../src/event-log.ts';
 import type { Vitals } from '../../src/vitals.ts';
 import { calmVitals } from './vitals.ts';
+import { Reporter } from '../../src/metrics/report/reporter.ts';
+import { systemClock } from '../../src/core/clock.ts';
 
 const BOUND_MS = 1000;
 
@@ -206,6 +208,8 @@ export function createMemoryForebay(): MemoryForebay {
     warm: (async (what: unknown) => ({ loaded: Array.isArray(what) ? what.length : 0, absent: 0, failed: 0 })) as Files['warm'],
   };
 
+  const reporter = new Reporter({ caches: [], hasRemote: false, health: null }, systemClock);
+  reporter.close();
   const forebay: MemoryForebay = {
     files,
     tier: noRemoteTier({ alone: true }),
@@ -222,10 +226,13 @@ export function createMemoryForebay(): MemoryForebay {
     invalidation: 'applied',
     invalidated: [],
     vitals: () => forebay.vitalsNow,
-    hot: () => ({ keys: [...rows.keys()].map((id) => ({ id, cache: 'info' as const, reads: 2 })), tags: [{ tag: 'owner:a', reads: 2 }] }),
+    popular: () => [...rows.keys()].map((id) => ({ id, cache: 'info' as const, reads: 2 })),
     events: (after = 0) => forebay.eventsNow.filter(({ number }) => number > after),
     readiness: async () => forebay.readinessNow,
     alerts: () => forebay.alertsNow,
+    // Without tiers there is nothing to report but nothing.
+    report: (options) => reporter.report(options),
+    hot: () => ({}),
     metricsText: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       body: '# TYPE forebay_test gauge\nforebay_test 1\n',

@@ -19,8 +19,14 @@ const hotSchema = z.strictObject({
     .describe('Tags of which records were read most since the start, by an estimate.'),
 });
 
+/** Keys of now, since those of the whole time may be of last week; tags of the whole time, since nothing else is counted. */
+function hotNow(forebay: Pick<Forebay, 'hot' | 'popular'>): z.infer<typeof hotSchema> {
+  const tags = Object.values(forebay.hot(MOST)).flatMap((hot) => hot.tags.map(({ key, reads: times }) => ({ tag: key, reads: times })));
+  return { keys: [...forebay.popular(MOST)], tags: tags.toSorted((a, b) => b.reads - a.reads).slice(0, MOST) };
+}
+
 /** `GET /v1/cache/hot`. Needs the token, if there is one: ids are all that it takes to read records, and tags may be names. */
-export function hotRoute(app: App, forebay: Pick<Forebay, 'hot'>): void {
+export function hotRoute(app: App, forebay: Pick<Forebay, 'hot' | 'popular'>): void {
   for (const method of ['GET', 'HEAD'] as const) {
     app.route({
       method,
@@ -37,7 +43,7 @@ export function hotRoute(app: App, forebay: Pick<Forebay, 'hot'>): void {
           ...problems({ 400: 'There are no query parameters.', 401: 'The token is missing or wrong.' }),
         },
       },
-      handler: async (_request, reply) => sendJson(reply.header('cache-control', 'no-store'), toJson(forebay.hot(MOST))),
+      handler: async (_request, reply) => sendJson(reply.header('cache-control', 'no-store'), toJson(hotNow(forebay))),
     });
   }
 }

@@ -123,7 +123,7 @@ describe('/v1/live', () => {
     try {
       await forebay.files.create({ ...NEW_FILE, path: '/secret/plan.txt', tags: ['confidential'] });
       for (let n = 0; n < 10_001; n += 1) await forebay.files.lookup(ID);
-      await expect.poll(() => forebay.hot(5).keys).toMatchObject([{ id: ID, cache: 'info' }]);
+      await expect.poll(() => forebay.popular(5)).toMatchObject([{ id: ID, cache: 'info' }]);
       const text = await readUntil(await fetch(`${service.url}/v1/live`), (so) => (so.match(/^event: snapshot/gm)?.length ?? 0) >= 2);
       expect(text).toContain('"local"');
       expect(text).not.toMatch(/018f4e9a|secret|plan\.txt|confidential|uid:1/);

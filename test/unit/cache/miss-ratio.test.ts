@@ -27,7 +27,7 @@ function lruHitRatio(keys: Iterable<number>, size: number): number {
 }
 
 /** Feeds a sampler as the read path does: one comparison, and the call below the threshold. */
-function sample(keys: Iterable<number>, sampler: ReuseSampler, { salt = '', readsPerMs = 1000 } = {}): number {
+function sample(keys: Iterable<number>, sampler: ReuseSampler, { salt = '', readsPerMs = 50 } = {}): number {
   const hashes = new Map<number, number>();
   let reads = 0;
   for (const key of keys) {
