@@ -11,14 +11,14 @@ const TOKEN = 'correct-horse-battery-staple';
 
 /** Reads a stream until what came satisfies the condition. */
 async function readUntil(response: Response, isEnough: (text: string) => boolean): Promise<string> {
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  const { body } = response;
+  if (body === null) throw new Error(`status ${response.status} without a body`);
   let text = '';
-  while (reader !== undefined && !isEnough(text)) {
-    const { value, done } = await reader.read();
-    if (done) break;
-    text += value;
+  // Leaving the loop ends the stream.
+  for await (const part of body.pipeThrough(new TextDecoderStream())) {
+    text += part;
+    if (isEnough(text)) break;
   }
-  await reader?.cancel();
   return text;
 }
 
@@ -103,7 +103,7 @@ describe('/v1/live', () => {
         return response.status;
       })
       .toBe(200);
-    await Promise.all(streams.slice(1).map((stream) => stream.body?.cancel()));
+    await Promise.all(streams.slice(1).map(async (stream) => stream.body?.cancel()));
   });
 
   it('does not hold up the closing of the service', async () => {

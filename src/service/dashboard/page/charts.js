@@ -19,6 +19,7 @@ const HEIGHT = 132;
 /** All charts share the moment that is pointed at. */
 const SYNC = uPlot.sync('forebay');
 const LEAST_S = 120;
+const LOGARITHMIC = /** @type {uPlot.Scale.Distr.Logarithmic} */ (3);
 
 /** Colours as they are in the theme of this moment: a canvas knows no custom properties. @returns {(name: string) => string} */
 function palette() {
@@ -81,14 +82,7 @@ export class Chart {
     this.plot?.destroy();
     if (this.width === 0) return;
     const color = palette();
-    const { series, format, log = false } = this.options;
-    const axis = {
-      stroke: color('muted'),
-      font: '11px system-ui, sans-serif',
-      ticks: { show: false },
-      grid: { stroke: color('grid'), width: 1 },
-      border: { show: false },
-    };
+    const { series, log = false } = this.options;
     this.plot = new uPlot(
       {
         width: this.width,
@@ -99,31 +93,11 @@ export class Chart {
         scales: {
           x: { range: () => this.span() },
           y: log
-            ? { distr: 3, log: 10, range: (_plot, low, high) => logRange(low, high) }
+            ? { distr: LOGARITHMIC, log: 10, range: (_plot, low, high) => logRange(low, high) }
             : { range: (_plot, _low, high) => this.range(high) },
         },
-        axes: [
-          { ...axis, size: 22, space: 64, incrs: [30, 60, 120, 300], values: (_plot, at) => at.map(timeLabel) },
-          {
-            ...axis,
-            size: 58,
-            space: 30,
-            ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}),
-            values: (_plot, values) => values.map((value) => (value === null ? '' : format(value))),
-          },
-        ],
-        series: [
-          {},
-          ...series.map(({ label, color: name, dash, fill }) => ({
-            label,
-            stroke: color(name),
-            width: 1.5,
-            points: { show: false },
-            spanGaps: false,
-            ...(dash === undefined ? {} : { dash }),
-            ...(fill === true ? { fill: color('wash') } : {}),
-          })),
-        ],
+        axes: axesOf(this.options, color),
+        series: [{}, ...series.map((one) => lineOf(one, color))],
         hooks: { draw: [(plot) => this.drawLimit(plot, color('bad'))], setCursor: [({ cursor }) => this.showValues(cursor.idx ?? null)] },
       },
       this.data(),
@@ -235,6 +209,36 @@ function timeLabel(s) {
 /** Of a logarithm only the decades are drawn. @param {uPlot} _plot @param {number[]} splits */
 const decades = (_plot, splits) =>
   splits.map((value) => (Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-6 ? value : null));
+
+/** @param {ChartOptions} options @param {(name: string) => string} color @returns {uPlot.Axis[]} */
+function axesOf({ format, log = false }, color) {
+  const axis = {
+    stroke: color('muted'),
+    font: '11px system-ui, sans-serif',
+    ticks: { show: false },
+    grid: { stroke: color('grid'), width: 1 },
+    border: { show: false },
+  };
+  return [
+    { ...axis, size: 22, space: 64, incrs: [30, 60, 120, 300], values: (_plot, at) => at.map(timeLabel) },
+    {
+      ...axis,
+      size: 58,
+      space: 30,
+      ...(log ? { filter: decades, grid: { ...axis.grid, filter: decades } } : {}),
+      values: (_plot, values) => values.map((value) => (value === null ? '' : format(value))),
+    },
+  ];
+}
+
+/** @param {Series} series @param {(name: string) => string} color @returns {uPlot.Series} */
+function lineOf({ label, color: name, dash, fill }, color) {
+  /** @type {uPlot.Series} */
+  const line = { label, stroke: color(name), width: 1.5, points: { show: false }, spanGaps: false };
+  if (dash !== undefined) line.dash = dash;
+  if (fill === true) line.fill = color('wash');
+  return line;
+}
 
 /** Whole decades. @param {number | null} low @param {number | null} high @returns {[number, number]} */
 function logRange(low, high) {

@@ -4,7 +4,7 @@
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Partial<HTMLElementTagNameMap[T]>} [properties]
- * @param {readonly (Node | string)[]} [children]
+ * @param {Readonly<Parameters<Element['append']>>} [children]
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function make(tag, properties = {}, children = []) {

@@ -30,14 +30,15 @@ function answer(body, maxStalenessMs) {
 
 /**
  * @param {HTMLFormElement} form
+ * @param {HTMLInputElement} input
  * @param {HTMLElement} out
  * @param {{ maxStalenessMs: () => number, onUnauthorized: () => void }} parts
  */
-export function wireLookup(form, out, { maxStalenessMs, onUnauthorized }) {
+export function wireLookup(form, input, out, { maxStalenessMs, onUnauthorized }) {
   let asked = 0;
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    const id = String(new FormData(form).get('id') ?? '').trim();
+    const id = input.value.trim();
     asked += 1;
     const mine = asked;
     out.setAttribute('aria-busy', 'true');

@@ -116,7 +116,7 @@ find('token-form', HTMLFormElement).addEventListener('submit', (event) => {
   lookupId.focus();
   void lookAtHot();
 });
-wireLookup(find('lookup', HTMLFormElement), find('lookup-answer', HTMLElement), {
+wireLookup(find('lookup', HTMLFormElement), lookupId, find('lookup-answer', HTMLElement), {
   maxStalenessMs: () => last?.staleness.maxMs ?? 1000,
   onUnauthorized: () => {
     access.open = true;

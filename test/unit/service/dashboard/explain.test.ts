@@ -41,7 +41,7 @@ const STALE_FOUND: Alert = {
 
 const [node] = calmVitals().redis.nodes as [NodeHealth];
 const nodesOf = (...states: NodeHealth['state'][]): NodeHealth[] =>
-  states.map((state, i) => ({ ...node, node: `10.0.0.${i + 1}:7000`, state, connected: state === 'up' }));
+  states.map((state, i) => Object.assign({}, node, { node: `10.0.0.${i + 1}:7000`, state, connected: state === 'up' }));
 
 describe('the sentence at the top', () => {
   it('is calm when nothing is broken, and says what is promised', () => {

@@ -6,6 +6,13 @@ import { Live, LIVE } from '../../../../src/service/dashboard/live.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 import { calmVitals } from '../../../support/vitals.ts';
 
+/** What the messages hold, as far as it is looked at. */
+interface Data {
+  readonly columns: { readonly at: readonly number[] };
+  readonly events: readonly ForebayEvent[];
+  readonly snapshot: { readonly status: { readonly level: string } };
+}
+
 /** One who writes down what comes, and reads at will. */
 class Listener implements Watcher {
   text = '';
@@ -23,10 +30,10 @@ class Listener implements Watcher {
   drop(): void {
     this.ended = 'drop';
   }
-  get messages(): { event: string; data: Record<string, any> }[] {
+  get messages(): { event: string; data: Data }[] {
     return [...this.text.matchAll(/^event: (\w+)\ndata: (.*)\n\n/gm)].map(([, event = '', data = '']) => ({
       event,
-      data: JSON.parse(data),
+      data: JSON.parse(data) as Data,
     }));
   }
 }
@@ -59,16 +66,14 @@ describe('the stream', () => {
     const listener = new Listener();
     live.watch(listener);
     expect(listener.text).toMatch(/^retry: 1000\nevent: history\n/);
-    const data = listener.messages[0]?.data ?? {};
-    expect(data['columns'].at).toHaveLength(HISTORY_LENGTH);
-    expect(data['events']).toMatchObject([{ text: 'before' }]);
-    expect(data['snapshot'].status.level).toBe('ok');
+    const data = listener.messages[0]?.data;
+    expect(data?.columns.at).toHaveLength(HISTORY_LENGTH);
+    expect(data?.events).toMatchObject([{ text: 'before' }]);
+    expect(data?.snapshot.status.level).toBe('ok');
     happen('after');
     clock.advance(3000);
     expect(listener.messages.map(({ event }) => event)).toEqual(['history', 'snapshot', 'snapshot', 'snapshot']);
-    expect(listener.messages.slice(1).flatMap((message) => message.data['events'].map(({ text }: ForebayEvent) => text))).toEqual([
-      'after',
-    ]);
+    expect(listener.messages.slice(1).flatMap((message) => message.data.events.map(({ text }) => text))).toEqual(['after']);
   });
 
   it('tells no event twice and none too few to one who comes between two looks', () => {
@@ -78,7 +83,7 @@ describe('the stream', () => {
     const listener = new Listener();
     live.watch(listener);
     clock.advance(1000);
-    expect(listener.messages.flatMap(({ data }) => data['events'].map(({ text }: ForebayEvent) => text))).toEqual(['between']);
+    expect(listener.messages.flatMap(({ data }) => data.events.map(({ text }) => text))).toEqual(['between']);
   });
 
   it('beats on when it cannot look, and says so once in the log', () => {

@@ -43,7 +43,7 @@ describe('the answer of the look-up in words', () => {
   const held = { state: 'fresh', absent: false, version: 17, ageMs: 12_000, ttlLeftMs: 48_000, bytes: 412, tags: [] } as const;
   const nothing = { key: 'file:info:{x}', local: { state: 'none' }, remote: { state: 'none' }, flight: null, lease: null } as const;
   const say = (changes: object): { headline: string; lines: string[] } => {
-    const { headline, lines } = explainEntry({ ...nothing, ...changes } as Parameters<typeof explainEntry>[0], 1000);
+    const { headline, lines } = explainEntry(Object.assign({}, nothing, changes), 1000);
     return { headline, lines: lines.map((line) => line.replaceAll('\u00A0', ' ')) };
   };
 
@@ -141,6 +141,7 @@ describe('the colours', () => {
 
   it('are known to this test, each of those that text or a line has', () => {
     const used = new Set([...read('page.css').matchAll(/(?<![-\w])color: var\(--([\w-]+)\)/g)].map(([, name]) => name));
+    expect(used.size).toBeGreaterThan(5);
     for (const name of used) expect(text.map(([front]) => front)).toContain(name);
     expect(colors.size).toBeGreaterThan(15);
   });
@@ -149,7 +150,10 @@ describe('the colours', () => {
     '%s: text stands out from what is behind it by 4.5, lines and edges of controls by 3 (WCAG AA)',
     (theme) => {
       const of = (name: string): string => colors.get(name)?.[theme === 'light' ? 0 : 1] ?? '';
-      const pairs = [...text.map((pair) => [...pair, 4.5] as const), ...shapes.map((pair) => [...pair, 3] as const)];
+      const pairs = [
+        ...text.map(([front, back]) => [front, back, 4.5] as const),
+        ...shapes.map(([front, back]) => [front, back, 3] as const),
+      ];
       expect(
         pairs
           .filter(([front, back, least]) => !(contrast(of(front), of(back)) >= least))
