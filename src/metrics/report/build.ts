@@ -1,4 +1,5 @@
 import { newCounts } from '../../cache/stats.ts';
+import type { Room } from './curves.ts';
 import { curveOf } from './curves.ts';
 import type { EfficiencyReport, HotReport, LocalCacheReport, RemoteReport, TierReport } from './efficiency-report.ts';
 import { periodOf } from './period.ts';
@@ -216,30 +217,21 @@ function hotOf(caches: readonly CacheSnapshot[], what: 'keys' | 'tags'): HotRepo
     .slice(0, HOT);
 }
 
-/** Entries that fit into process memory: whichever of the two limits is reached first, at the mean size of those that are there. */
-function roomOf({ local }: CacheSnapshot): number {
-  const perEntry = ratio(local.bytes, local.entries + local.absentEntries);
-  return perEntry === null ? local.maxEntries : Math.min(local.maxEntries, local.maxBytes / perEntry);
+/** Entries that fit into process memory, and what they take: whichever of the two limits is reached first, at the mean size of those that are there. */
+function roomOf(cache: CacheSnapshot): Room {
+  const { entries, absentEntries, bytes, maxEntries, maxBytes } = cache.local;
+  const perEntry = ratio(bytes, entries + absentEntries);
+  const fits = perEntry === null ? maxEntries : Math.min(maxEntries, maxBytes / perEntry);
+  return {
+    reuse: cache.reuse,
+    reads: readsOf(cache).total + cache.counts.lookups.aborted,
+    entries: fits,
+    bytes: perEntry === null ? maxBytes : fits * perEntry,
+  };
 }
 
 function localCurve({ caches }: ReportSnapshot, measuredHitRatio: number | null): EfficiencyReport['curves']['local'] {
-  return curveOf({
-    rooms: caches.map((cache) => ({
-      reuse: cache.reuse,
-      reads: readsOf(cache).total + cache.counts.lookups.aborted,
-      entries: roomOf(cache),
-    })),
-    bytes: caches.reduce((sum, cache) => sum + memoryOf(cache), 0),
-    measuredHitRatio,
-    tier: 'process memory',
-    sizeIs: 'limit',
-  });
-}
-
-/** What the entries that fit take. */
-function memoryOf(cache: CacheSnapshot): number {
-  const perEntry = ratio(cache.local.bytes, cache.local.entries + cache.local.absentEntries);
-  return perEntry === null ? cache.local.maxBytes : roomOf(cache) * perEntry;
+  return curveOf({ rooms: caches.map((cache) => roomOf(cache)), measuredHitRatio, tier: 'process memory', sizeIs: 'limit' });
 }
 
 function remoteCurve({ remote }: ReportSnapshot, over: Over, report: RemoteReport & TierReport): EfficiencyReport['curves']['remote'] {
@@ -247,17 +239,11 @@ function remoteCurve({ remote }: ReportSnapshot, over: Over, report: RemoteRepor
   const { maxBytes, bytesPerEntry, keys } = report;
   const atLimit = maxBytes !== null && bytesPerEntry !== null;
   const entries = atLimit ? maxBytes / bytesPerEntry : (keys ?? 0);
-  return curveOf({
-    rooms: [
-      {
-        reuse: remote.reuse,
-        reads: over(({ counts: { remoteReads } }) => remoteReads.served + remoteReads.refused + remoteReads.missed),
-        entries,
-      },
-    ],
+  const room = {
+    reuse: remote.reuse,
+    reads: over(({ counts: { remoteReads } }) => remoteReads.served + remoteReads.refused + remoteReads.missed),
+    entries,
     bytes: atLimit ? maxBytes : bytesPerEntry === null ? null : entries * bytesPerEntry,
-    measuredHitRatio: report.hitRatio,
-    tier: 'Redis',
-    sizeIs: atLimit ? 'limit' : 'present',
-  });
+  };
+  return curveOf({ rooms: [room], measuredHitRatio: report.hitRatio, tier: 'Redis', sizeIs: atLimit ? 'limit' : 'present' });
 }

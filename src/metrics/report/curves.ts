@@ -18,11 +18,13 @@ export interface Room {
   readonly reads: number;
   /** Entries that fit. */
   readonly entries: number;
+  /** That they take; `null` where it is not known. */
+  readonly bytes: number | null;
 }
 
 export interface CurveInput {
+  /** Those that nobody reads from do not count. */
   readonly rooms: readonly Room[];
-  readonly bytes: number | null;
   readonly measuredHitRatio: number | null;
   /** `process memory`, `Redis`. */
   readonly tier: string;
@@ -32,13 +34,23 @@ export interface CurveInput {
 
 /** The hit ratio that a tier would have at other sizes, in numbers and words. */
 export function curveOf(input: CurveInput): CurveReport {
-  const rooms = input.rooms.filter(({ reads, entries }) => reads > 0 && entries >= 1);
+  const rooms = input.rooms.filter((room) => room.reads > 0);
   const reads = rooms.reduce((sum, room) => sum + room.reads, 0);
-  const entries = rooms.length === 0 ? null : rooms.reduce((sum, room) => sum + room.entries, 0);
-  const points = reads === 0 ? [] : pointsOf(rooms, reads, input.bytes);
+  const fits = rooms.reduce((sum, room) => sum + room.entries, 0);
+  const entries = fits < 1 ? null : fits;
+  const size = rooms.reduce<number | null>((sum, room) => (sum === null || room.bytes === null ? null : sum + room.bytes), 0);
+  const points = entries === null ? [] : pointsOf(rooms, reads, size);
   const recommended = reads < LEAST_READS ? null : recommend(points);
   const { measuredHitRatio } = input;
-  return { reads, entries, bytes: input.bytes, measuredHitRatio, points, recommended, sentence: sentenceOf(input, points, recommended) };
+  return {
+    reads,
+    entries,
+    bytes: entries === null ? null : size,
+    measuredHitRatio,
+    points,
+    recommended,
+    sentence: sentenceOf(input, points, recommended),
+  };
 }
 
 function pointsOf(rooms: readonly Room[], reads: number, size: number | null): CurvePoint[] {
@@ -71,6 +83,7 @@ function recommend(points: readonly CurvePoint[]): CurvePoint | null {
 function sentenceOf(input: CurveInput, points: readonly CurvePoint[], recommended: CurvePoint | null): string {
   const at = (factor: number): CurvePoint | undefined => points.find((point) => point.factor === factor);
   const [now, twice] = [at(1), at(2)];
+  if (points.length === 0 && input.rooms.some(({ reads }) => reads > 0)) return `How many entries ${input.tier} can hold is not known yet.`;
   if (recommended === null || now === undefined || twice === undefined)
     return `Too few reads came to ${input.tier} to say what another size would do.`;
   const double = `With 2x the memory for ${input.tier} the hit ratio would be ${percent(twice.hitRatio)} instead of ${percent(now.hitRatio)}`;

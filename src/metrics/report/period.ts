@@ -2,6 +2,7 @@ import type { HeavyHitter } from '../../cache/heavy-hitters.ts';
 import type { Hot } from '../../cache/hot.ts';
 import { differenceOf } from '../../cache/reuse-histogram.ts';
 import type { CacheSnapshot, ReportSnapshot } from './snapshot.ts';
+import { HOT_KEPT } from './snapshot.ts';
 
 type Numbers = { readonly [name: string]: number | Numbers };
 
@@ -15,7 +16,7 @@ function less<T extends object>(after: T, before: T | undefined): T {
       if (typeof value === 'number') return [name, value - (typeof other === 'number' ? other : 0)];
       return [name, less(value, typeof other === 'object' ? other : undefined)];
     }),
-  ) as unknown as T;
+  ) as T;
 }
 
 /** What was counted between two snapshots of one process; sizes are those at its end. `before`: `null` for all since the start. */
@@ -60,14 +61,11 @@ function grown(after: number | null, before: number): number | null {
 function hotOf(after: Hot, before: Hot): Hot {
   const ofList = (now: readonly HeavyHitter[], then: readonly HeavyHitter[]): readonly HeavyHitter[] => {
     const reads = new Map(then.map((one) => [one.key, one.reads]));
-    // One that was not on the list before may have been counted by then, but less than the last that was.
-    const least = then.at(-1)?.reads ?? 0;
+    // One that was not on a full list may have been counted as often as the last that was; so often is not counted here.
+    const least = then.length < HOT_KEPT ? 0 : (then.at(-1)?.reads ?? 0);
     return now
-      .map((one) => {
-        const known = reads.get(one.key);
-        return { key: one.key, reads: one.reads - (known ?? 0), error: one.error + (known === undefined ? least : 0) };
-      })
-      .filter(({ reads: more, error }) => more > 0 && more > error)
+      .map((one) => ({ ...one, reads: one.reads - (reads.get(one.key) ?? least) }))
+      .filter((one) => one.reads > 0)
       .toSorted((a, b) => b.reads - a.reads);
   };
   return { keys: ofList(after.keys, before.keys), tags: ofList(after.tags, before.tags) };

@@ -53,8 +53,8 @@ export interface ReportSnapshot {
   readonly remote: { readonly reuse: ReuseCounts; readonly servers: ServersSnapshot } | null;
 }
 
-/** Keys and tags of each cache in a snapshot. */
-const HOT = 100;
+/** Keys, and tags, of each cache in a snapshot. */
+export const HOT_KEPT = 100;
 
 export function takeSnapshot({ caches, hasRemote, health }: ReportSources, at: number, now: number): ReportSnapshot {
   const [first] = caches;
@@ -70,7 +70,7 @@ function snapshotOf(cache: ReportedCache): CacheSnapshot {
   const { counts, loads, local, latency } = cache.stats();
   const { read, load } = latency;
   const taken = { local: takenOf(read.local), remote: takenOf(read.remote), source: takenOf(read.source), load: takenOf(load) };
-  return { name: cache.name, counts, loads, local, taken, reuse: cache.reuse().local, hot: cache.hot(HOT) };
+  return { name: cache.name, counts, loads, local, taken, reuse: cache.reuse().local, hot: cache.hot(HOT_KEPT) };
 }
 
 const takenOf = ({ count, sum }: HistogramSnapshot): Taken => ({ count, ms: sum });

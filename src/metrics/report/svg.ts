@@ -12,6 +12,8 @@ export class Markup {
 
 type Part = Markup | string | number | readonly Markup[];
 
+const isList = (part: Part): part is readonly Markup[] => Array.isArray(part);
+
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 /** Markup with everything put into it escaped, other markup aside; attributes have to be in double quotes. What XML cannot hold is shown as a replacement character. */
@@ -21,7 +23,7 @@ export function markup(strings: TemplateStringsArray, ...parts: readonly Part[])
 
 function textOf(part: Part): string {
   if (part instanceof Markup) return part.text;
-  if (Array.isArray(part)) return part.map(({ text }: Markup) => text).join('');
+  if (isList(part)) return part.map(({ text }) => text).join('');
   return String(part)
     .toWellFormed()
     .replaceAll(/[\p{Cc}\uFFFE\uFFFF]/gu, '\uFFFD')
@@ -31,7 +33,7 @@ function textOf(part: Part): string {
 const WIDTH = 640;
 const HEIGHT = 280;
 const LEFT = 52;
-const RIGHT = 16;
+const RIGHT = 34;
 const TOP = 16;
 const BOTTOM = 46;
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hashKey } from '../../../src/cache/hash.ts';
 import { BUCKETS, bucketOf, differenceOf, edgeOf, MissRatioCurve } from '../../../src/cache/reuse-histogram.ts';
@@ -89,7 +89,7 @@ function naive(steps: readonly Step[]): { distances: number[]; cold: number } {
       else distances.push(distance);
       order = [one.key, ...order.filter((other) => other !== one.key)];
     }
-    for (const gone of [...expired]) if (!order.includes(gone)) expired.delete(gone);
+    for (const gone of expired) if (!order.includes(gone)) expired.delete(gone);
   }
   return { distances, cold };
 }

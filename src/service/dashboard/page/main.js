@@ -133,6 +133,8 @@ listen('v1/live', {
       if (message.columns !== undefined) history.replace(message.columns);
       needToken(message.needsToken ?? false);
       access.hidden = message.needsToken !== true;
+      // With a token it cannot be had by a link.
+      find('report', HTMLAnchorElement).hidden = message.needsToken === true;
       void lookAtHot();
       events.replace(message.events);
     } else {
