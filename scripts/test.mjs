@@ -35,7 +35,7 @@ function runsProject(name, args) {
 }
 
 await runMain(async () => {
-  const node = prepare({ redis: true });
+  const node = prepare({ redis: true, prometheus: true });
   if (runsProject('browser', process.argv.slice(2))) ensureChromium();
   process.chdir(root);
   const dir = mkdtempSync(path.join(tmpdir(), 'forebay-tests-'));

@@ -12,7 +12,10 @@ import type { BreakerOptions } from './redis/breaker-options.ts';
 import { createRedisLogStore } from './redis/log-store.ts';
 import type { RedisServer } from './redis/server-address.ts';
 
-export interface FollowingTierOptions extends Pick<FollowerOptions, 'relay' | 'maxStalenessMs' | 'confirmMs' | 'onAnew' | 'onStep'> {
+export interface FollowingTierOptions extends Pick<
+  FollowerOptions,
+  'relay' | 'maxStalenessMs' | 'confirmMs' | 'onAnew' | 'onStep' | 'tracer'
+> {
   /** Open and migrated; it stays its opener's. */
   readonly database: Database;
   /** A URL, or a URL and what goes with it; `null`: process memory only. */

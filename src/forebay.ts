@@ -8,6 +8,7 @@ import type { FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
 import type { Hot } from './cache/hot.ts';
 import { ReuseSampler } from './cache/reuse-sampler.ts';
+import type { Tracer } from './cache/tracer.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
@@ -125,6 +126,8 @@ export interface ForebayOptions {
   readonly warm?: WarmMode;
   /** Rows kept in the table of what is popular: best half of the records that Redis can hold. 0: this process counts for nobody. @defaultValue 100,000 */
   readonly popularRows?: number;
+  /** Is told of reads and of the relay's work as spans; `openTelemetryTracer()` of `forebay/opentelemetry` makes one. @defaultValue none */
+  readonly tracer?: Tracer | null;
   /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
   readonly onFollowerStep?: (step: FollowerStep) => void;
   /** Further settings of the engine, for both caches. */
@@ -160,6 +163,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     ...(staleIfErrorMs === 0 ? {} : { staleIfErrorMs }),
     pacer: warmth.pacer,
     remoteReuse,
+    ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
     ...local,
     ...options.cache,
   });
@@ -178,6 +182,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     auditor,
     warmth: warmth.sources,
+    maxStalenessMs,
     pool: () => database.stats(),
     now: () => systemClock.now(),
   });
@@ -272,7 +277,7 @@ function openAuditor(
 }
 
 function pickTierOptions(
-  { redis, keyPrefix, relay, logger, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions,
+  { redis, keyPrefix, relay, logger, tracer, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions,
   events: EventLog,
 ) {
   return {
@@ -293,6 +298,7 @@ function pickTierOptions(
       if (node === null) events.redisChanged(state, reason);
       else events.nodeChanged(node, state, reason);
     },
+    ...(tracer === undefined ? {} : { tracer }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   };
 }

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { ensureModules, pickNode } from './modules.mjs';
+import { ensurePrometheus } from './prometheus.mjs';
 import { ensureRedis } from './redis.mjs';
 import { root, step } from './run.mjs';
 import { say, Stop } from './say.mjs';
@@ -21,9 +22,10 @@ function ensureBuild(node) {
 }
 
 /** Installs and builds what is missing or out of date. Returns the Node to run things with. */
-export function prepare({ redis }) {
+export function prepare({ redis, prometheus = false }) {
   ensureModules();
   if (redis) ensureRedis();
+  if (prometheus) ensurePrometheus();
   const node = pickNode();
   ensureBuild(node);
   return node;

@@ -50,6 +50,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     options.remote.listen({
       onInvalidated: (keys, purge) => this.#onInvalidated(keys, purge),
       onTagsChanged: (purge) => {
+        this.#reads.counts.invalidations.log += 1;
         if (purge) this.#reads.flights.taintAll(true);
       },
       onGap: (cause) => this.#onGap(cause),
@@ -161,7 +162,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     this.#reads.forget(texts, purge);
     if (all || (tags.length > 0 && state === 'queued')) this.#reads.forgetEverything(purge);
     if (all) this.#o.remoteReuse.clear();
-    this.#emit('invalidated', { keys: texts, tags, all, by: 'self' });
+    this.#told('self', texts, tags, all);
     return state;
   }
 
@@ -171,14 +172,14 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     const texts = keys.filter((key) => key.startsWith(prefix) && key.endsWith('}')).map((key) => key.slice(prefix.length, -1));
     if (texts.length === 0) return;
     this.#reads.forget(texts, purge);
-    this.#emit('invalidated', { keys: texts, tags: [], all: false, by: 'other' });
+    this.#told('other', texts);
   }
 
   #onGap(cause: 'missed' | 'invalidated' | 'purged'): void {
     this.#reads.forgetEverything(cause === 'purged');
     if (cause !== 'missed') {
       this.#o.remoteReuse.clear();
-      this.#emit('invalidated', { keys: [], tags: [], all: true, by: 'other' });
+      this.#told('other', [], [], true);
       return;
     }
     this.#reads.counts.gaps += 1;
@@ -309,6 +310,13 @@ class TwoTierCache<K, V> implements Cache<K, V> {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #told(by: 'self' | 'other', keys: readonly string[], tags: readonly string[] = [], all = false): void {
+    const { invalidations } = this.#reads.counts;
+    invalidations[by === 'self' ? 'self' : 'log'] += 1;
+    invalidations[by === 'self' ? 'selfKeys' : 'logKeys'] += keys.length;
+    this.#emit('invalidated', { keys, tags, all, by });
   }
 
   #refuseIfClosed(): void {

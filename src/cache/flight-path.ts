@@ -17,6 +17,7 @@ import type { ResolvedOptions } from './options.ts';
 import type { RemoteRead } from './remote-tier.ts';
 import type { ReuseSampler } from './reuse-sampler.ts';
 import type { CacheCounts } from './stats.ts';
+import { endLoad, endRemote } from './tracing.ts';
 
 /** What flights share with the callers' side of the read path. */
 export interface FlightParts<K, V> {
@@ -64,7 +65,7 @@ export class FlightPath<K, V> {
     const key = this.#p.remoteKey(flight.text);
 
     // 3. Remote tier. What an invalidation deletes between the reply and here comes with a message that taints the flight, or that removes the entry after it was put.
-    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await this.#readRemote(key, flight.startedAt + budgetMs);
+    const read: RemoteRead = flight.direct ? { outcome: 'miss' } : await this.#readRemote(flight, key, flight.startedAt + budgetMs);
     const found = read.outcome === 'found' ? this.#accept(flight, hash, read) : null;
     if (flight.kind === 'miss' && !flight.direct) this.#noteRemoteRead(hash, read, found);
     if (found !== null && !(flight.kind === 'refresh' && clock.now() >= found.refreshAt)) return this.#land(flight, found);
@@ -128,10 +129,12 @@ export class FlightPath<K, V> {
     if (found !== null) remoteReuse.put(remoteHash, found.expiresAt);
   }
 
-  async #readRemote(key: string, deadline: number): Promise<RemoteRead> {
-    const { remote, clock, recorder } = this.#o;
+  async #readRemote(flight: Flight<K, V>, key: string, deadline: number): Promise<RemoteRead> {
+    const { remote, clock, recorder, tracer, name } = this.#o;
+    const span = tracer?.begin('remote', flight.span);
     const startedAt = clock.now();
     const read = await remote.read(key, deadline);
+    if (span !== undefined) endRemote(span, name, read);
     // What was not sent took no time, and would make a tier that is away look quick.
     if (read.outcome !== 'unavailable' || read.reason === 'budget') recorder.remote(clock.now() - startedAt);
     return read;
@@ -174,7 +177,9 @@ export class FlightPath<K, V> {
     // What others have given out before this moment was committed before it, and the source will not say less.
     flight.floor = 0;
     const askedAt = clock.now();
+    const span = this.#o.tracer?.begin('load', flight.span);
     const loaded = await this.#p.loads.load(flight.key, flight.controller.signal, flight.kind === 'warm' && flight.waiters === 0);
+    if (span !== undefined) endLoad(span, this.#o.name, loaded);
     if (!loaded.ok) return loaded;
     return this.#p.make.fromSource({ key: flight.text, hash, json: loaded.json, askedAt, asOf: askedAt, point, spread: flight.kind });
   }

@@ -2,6 +2,7 @@ import type { ForebayError } from '../core/errors.ts';
 import type { Limits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Lookup } from './lookup.ts';
+import type { Span } from './tracer.ts';
 
 /** Why a flight took off: a caller missed, an entry nears its end, or the key is being warmed. */
 export type FlightKind = 'miss' | 'refresh' | 'warm';
@@ -17,6 +18,8 @@ export interface Flight<K, V> {
   readonly limits: Limits | null;
   /** Monotonic ms. */
   readonly startedAt: number;
+  /** Of the read that began it, if that is traced. */
+  readonly span: Span | null;
   /** What was proven then. Of an entry that an invalidation has met since, no later proof says anything. */
   readonly asOf: number;
   /** `TagTable.changes` when what the flight brings had not been read yet: a tag that was invalidated since may be one of the record's. */
@@ -64,7 +67,7 @@ export class Flights<K, V> {
 
   /** Registers a new flight. One that was up for the key and may not be joined any more is barred, so that an invalidation has to taint only the newest. */
   depart(
-    init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'asOf' | 'tagChanges' | 'fallback'>,
+    init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'span' | 'asOf' | 'tagChanges' | 'fallback'>,
   ): Flight<K, V> {
     const answer = Promise.withResolvers<Lookup<V>>();
     const landed = Promise.withResolvers<Lookup<V>>();

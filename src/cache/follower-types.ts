@@ -5,6 +5,7 @@ import type { LogStore } from './log-store.ts';
 import type { LogTags } from './log-tags.ts';
 import type { Relay } from './relay.ts';
 import type { RemoteTier } from './remote-tier.ts';
+import type { Tracer } from './tracer.ts';
 
 /** Steps at which a test may stop the process. */
 export type FollowerStep = 'asked' | 'numbered' | 'applied' | 'heard' | 'swept';
@@ -22,6 +23,8 @@ export interface FollowerOptions {
   /** Told when the store has begun anew, so that nothing that it held counts. `mine`: this process found it so. @defaultValue does nothing */
   readonly onAnew?: (mine: boolean) => void;
   readonly clock?: Clock;
+  /** Is told of the relay's work. @defaultValue none */
+  readonly tracer?: Tracer | null;
   /** Called in the course of the work. @defaultValue does nothing */
   readonly onStep?: (step: FollowerStep) => void;
 }
@@ -36,6 +39,10 @@ export interface FollowerStats {
     heardByBus: number;
     heardByRelay: number;
     heardByLog: number;
+    /** Entries that came by the bus, those included that were known by then. */
+    messages: number;
+    /** Times that entries were read from the log itself, since nothing had brought them. */
+    catchUps: number;
     /** Messages that came before one that should have come first, or that could not be read, or lost connections of the bus. */
     gaps: number;
     /** Times process memory was emptied since the log did not reach back far enough, or began anew. */
@@ -50,10 +57,18 @@ export interface FollowerStats {
   readonly fence: number | null;
   /** Writes that wait for their invalidation. */
   readonly settling: number;
-  /** Whether the bus is heard; `null` without one. Without it the log itself is read, a little later. */
+  /** Monotonic ms: all that was committed before this has been applied to the store; `null` before the first time, and in a process without a relay. */
+  readonly levelAt: number | null;
+  /** Whether the source answered the last look. */
+  readonly answered: boolean;
+  /** Whether the bus is subscribed; `null` without a store. Without it the log itself is read, a little later. */
   readonly hears: boolean | null;
   /** How the source of the log answers. */
   readonly source: Answering;
+}
+
+export function newFollowerCounts(): FollowerStats['counts'] {
+  return { asked: 0, failed: 0, heardByBus: 0, heardByRelay: 0, heardByLog: 0, messages: 0, catchUps: 0, gaps: 0, restarts: 0, swept: 0 };
 }
 
 export interface Follower extends RemoteTier {

@@ -4,12 +4,15 @@ import { ForebayError } from '../core/errors.ts';
 import { LogAsker } from './ask-log.ts';
 import type { ChangeLog, LogEntry, LogLook, LogState } from './change-log.ts';
 import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
+import { newFollowerCounts } from './follower-types.ts';
 import { LogTags } from './log-tags.ts';
 import type { LogStore } from './log-store.ts';
 import type { InvalidationState } from './lookup.ts';
+import { OutboxDepth } from './outbox-depth.ts';
 import { Relays, seeLevel } from './relays.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteInvalidation, RemoteListener, RemoteRead, RemoteTier } from './remote-tier.ts';
 import { Settling } from './settling.ts';
+import type { Tracer } from './tracer.ts';
 
 /** Looks at the log in one staleness bound. */
 const LOOKS_PER_BOUND = 4;
@@ -54,22 +57,16 @@ class LogFollower implements Follower {
   readonly #graceMs: number;
   readonly #confirmMs: number;
   readonly #settling: Settling;
+  readonly #outbox: OutboxDepth;
   readonly #listeners: RemoteListener[] = [];
   readonly #firstLook = Promise.withResolvers<void>();
-  readonly #counts: FollowerStats['counts'] = {
-    asked: 0,
-    failed: 0,
-    heardByBus: 0,
-    heardByRelay: 0,
-    heardByLog: 0,
-    gaps: 0,
-    restarts: 0,
-    swept: 0,
-  };
+  readonly #counts = newFollowerCounts();
   #epoch = '';
   #number = 0;
   #last = 0;
   #asOf = Number.NEGATIVE_INFINITY;
+  #levelAt: number | null = null;
+  #answered = false;
   #provenLook = 0;
   /** The first look since the last proof of a process that gives no numbers. */
   #unproven: { readonly look: number; readonly startedAt: number; readonly moment: string } | null = null;
@@ -93,13 +90,15 @@ class LogFollower implements Follower {
     this.#asker = new LogAsker(clock, this.#askMs);
     this.#confirmMs = confirmMs;
     this.#settling = new Settling(clock, confirmMs);
+    this.#outbox = new OutboxDepth(log, clock);
     this.#sweptAt = clock.now();
     this.#numbers = relay === 'always';
     this.#store = openStore === null ? null : openStore(this.tags);
-    this.#relay = relay === 'never' || this.#store === null ? null : this.#openRelay(this.#store);
+    this.#relay = relay === 'never' || this.#store === null ? null : this.#openRelay(this.#store, options.tracer ?? null);
     this.#store?.listen(
       {
         onEntry: (epoch, entry) => {
+          this.#counts.messages += 1;
           if (epoch !== this.#epoch) this.#soon();
           else this.#hear(entry, 'heardByBus');
         },
@@ -123,13 +122,13 @@ class LogFollower implements Follower {
     this.#soon();
   }
 
-  #openRelay(store: LogStore): Relays {
+  #openRelay(store: LogStore, tracer: Tracer | null): Relays {
     const onApplied = (entry: LogEntry): void => {
       this.#onStep('applied');
       this.#hear(entry, 'heardByRelay');
     };
     const applyMs = Math.min(APPLY_MS, this.#askMs / 2);
-    return new Relays({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, onApplied });
+    return new Relays({ log: this.#log, store, clock: this.#clock, applyMs, readMs: this.#askMs, tracer, onApplied });
   }
 
   read(key: string, deadline: number): Promise<RemoteRead> {
@@ -188,6 +187,8 @@ class LogFollower implements Follower {
       last: this.#last,
       fence: this.#relay?.fence ?? null,
       settling: this.#settling.size,
+      levelAt: this.#levelAt,
+      answered: this.#answered,
       hears: this.#store?.hears ?? null,
       source: this.#asker.answering,
     };
@@ -195,7 +196,7 @@ class LogFollower implements Follower {
 
   async depth(): Promise<number> {
     const unapplied = this.#store === null ? 0 : this.#last - (this.#relay?.fence ?? this.#number);
-    return (await this.#log.waiting()) + Math.max(0, unapplied);
+    return (await this.#outbox.waiting()) + Math.max(0, unapplied);
   }
 
   async close(): Promise<void> {
@@ -229,6 +230,7 @@ class LogFollower implements Follower {
       } catch {
         // The source does not answer: nothing is proven, and who waits for a proof is told when its time is up.
         this.#counts.failed += 1;
+        this.#answered = false;
         this.#again = false;
       }
       this.#firstLook.resolve();
@@ -247,6 +249,7 @@ class LogFollower implements Follower {
     const look = this.#counts.asked;
     const since = this.#unproven?.moment ?? null;
     const state = await this.#ask<LogState | LogLook>((call) => (this.#numbers ? this.#log.advance(call) : this.#log.look(since, call)));
+    this.#answered = true;
     this.#onStep(state.entry === null ? 'asked' : 'numbered');
     await this.#place(state, before);
     const levelled = this.#level(state);
@@ -272,6 +275,10 @@ class LogFollower implements Follower {
     this.#onStep('heard');
     this.#provenLook = Math.max(this.#provenLook, look);
     this.#settling.proven(look, levelled);
+    if (this.#relay === null) return;
+    void levelled.then((isLevel) => {
+      if (isLevel) this.#levelAt = Math.max(this.#levelAt ?? startedAt, startedAt);
+    });
   }
 
   async #ask<T>(call: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
@@ -334,6 +341,7 @@ class LogFollower implements Follower {
 
   /** Catches up from the log itself. */
   async #readLog(target: number): Promise<void> {
+    this.#counts.catchUps += 1;
     while (this.#number < target) {
       const entries = await this.#ask((call) => this.#log.read(this.#number, call));
       const first = entries[0]?.number ?? Number.POSITIVE_INFINITY;

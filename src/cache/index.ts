@@ -14,6 +14,7 @@ export type { AnsweredBy, Recorder, RecorderSnapshot } from './recorder.ts';
 export { noRecorder } from './recorder.ts';
 export type { HistogramSnapshot } from './latency.ts';
 export { quantile } from './latency.ts';
+export type { Span, SpanFields, SpanName, Tracer } from './tracer.ts';
 export { noRemoteTier } from './no-remote-tier.ts';
 export type { PopularKey } from './popular.ts';
 export type { RemoteTier } from './remote-tier.ts';

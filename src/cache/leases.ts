@@ -62,7 +62,10 @@ export class Leases<K, V> {
           return { kind: 'none' };
         case 'held':
           counts.held += 1;
-          if (!waits()) return { kind: 'none' };
+          if (!waits()) {
+            counts.notWaited += 1;
+            return { kind: 'none' };
+          }
           if (clock.now() >= waitUntil) {
             counts.waitedOut += 1;
             return { kind: 'none' };

@@ -11,6 +11,7 @@ import { HistogramRecorder } from './recorder.ts';
 import type { RemoteTier } from './remote-tier.ts';
 import { ReuseSampler } from './reuse-sampler.ts';
 import type { Source } from './source.ts';
+import type { Tracer } from './tracer.ts';
 import type { TtlPolicy } from './ttl.ts';
 import { adaptiveTtl } from './ttl.ts';
 
@@ -101,6 +102,8 @@ export interface CacheOptions<K, V> {
   readonly remoteReuse?: ReuseSampler;
   /** Is told how long reads took, for `stats().latency`; `noRecorder` counts nothing. @defaultValue one of this cache's own */
   readonly recorder?: Recorder;
+  /** Is told of reads that process memory does not answer, as spans. @defaultValue none */
+  readonly tracer?: Tracer | null;
 }
 
 export type ResolvedOptions<K, V> = Readonly<Required<CacheOptions<K, V>>>;
@@ -144,6 +147,7 @@ const OTHERS = new Set([
   'pacer',
   'remoteReuse',
   'recorder',
+  'tracer',
 ]);
 
 /**
@@ -186,6 +190,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     pacer: noPacer,
     remoteReuse: new ReuseSampler(),
     recorder: new HistogramRecorder(),
+    tracer: null,
     ...definedOf(options),
     ...numbers,
   });

@@ -22,6 +22,8 @@ import { ReuseSampler } from './reuse-sampler.ts';
 import { answeredBy } from './recorder.ts';
 import { prepareSource } from './source.ts';
 import { newCounts } from './stats.ts';
+import type { Span } from './tracer.ts';
+import { endRead } from './tracing.ts';
 
 /** A refresh that failed or was somebody else's to do is tried again after so long. */
 const REFRESH_RETRY_MS = 1000;
@@ -32,6 +34,14 @@ const CURVE_DEPTH = 16;
 
 /** Instead of the number of a read, when none is to be timed. */
 const NEVER = -1;
+
+/** How one caller waits for one flight. */
+interface Ride {
+  readonly signal: AbortSignal | undefined;
+  readonly limits: Limits | null;
+  readonly span: Span | null;
+  readonly direct: boolean;
+}
 
 /** What the read path tells of its own accord. */
 export interface ReadPathEvents {
@@ -172,24 +182,29 @@ export class ReadPath<K, V> {
     }
     const startedAt = this.#o.clock.now();
     this.make.noteRead(text, hashKey(text), startedAt, false);
+    const span = this.#o.tracer?.begin('read', null) ?? null;
     try {
-      const first = await this.#ride(key, text, signal, limits, limits?.maxStalenessMs === 0);
+      const ride = { signal, limits, span };
+      const first = await this.#ride(key, text, { ...ride, direct: limits?.maxStalenessMs === 0 });
       // Whom the flight did not bring enough has the source asked anew: what that says is final.
-      return this.#count(first ?? ((await this.#ride(key, text, signal, limits, true)) as Lookup<V>), startedAt);
+      const lookup: Lookup<V> = first ?? ((await this.#ride(key, text, { ...ride, direct: true })) as Lookup<V>);
+      if (span !== null) endRead(span, this.#o.name, lookup);
+      return this.#count(lookup, startedAt);
     } catch (reason) {
+      span?.end({ cache: this.#o.name, outcome: 'aborted' });
       lookups.aborted += 1;
       throw reason;
     }
   }
 
   /** Waits for one flight. `direct`: for one that asks the source after this moment. `null`: it brought less than was asked. Rejects only with the signal's reason. */
-  async #ride(key: K, text: string, signal: AbortSignal | undefined, limits: Limits | null, direct: boolean): Promise<Lookup<V> | null> {
+  async #ride(key: K, text: string, { signal, limits, span, direct }: Ride): Promise<Lookup<V> | null> {
     if (this.#closed) return unavailable('CLOSED', `the cache "${this.#o.name}" is closed`);
     const now = this.#o.clock.now();
     const joinable = direct ? this.#joinableDirect(text) : this.#joinable(text, now, limits?.maxStalenessMs);
     if (joinable !== undefined && joinable.waiters >= this.#o.maxWaiters)
       return unavailable('OVERLOADED', `${joinable.waiters} callers wait for "${text}" already; try again later, or raise maxWaiters`);
-    const flight = joinable ?? this.#depart({ key, text, kind: 'miss', direct, limits, startedAt: now });
+    const flight = joinable ?? this.#depart({ key, text, kind: 'miss', direct, limits, span, startedAt: now });
     const early = flight.softened ? this.fallbacks.of(flight, null, limits) : null;
     if (early !== null) return early;
     const arrival = limits === null ? (flight.softened ? flight.landed : flight.answer) : this.#arrival(flight, limits, now);
@@ -237,7 +252,7 @@ export class ReadPath<K, V> {
     return flight?.direct === true && !flight.asked ? flight : undefined;
   }
 
-  #depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt'>): Flight<K, V> {
+  #depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'span' | 'startedAt'>): Flight<K, V> {
     const { text, startedAt } = init;
     const entry = this.values.peek(text);
     const isWorth = entry !== undefined && this.fallbacks.isWorthKeeping(entry, this.judge(entry, startedAt));
@@ -265,7 +280,7 @@ export class ReadPath<K, V> {
   /** Loads a key again while its entry is still served; waits for itself, so that no caller's leaving calls it off. */
   #refresh(key: K, text: string, now: number): void {
     this.counts.refreshes += 1;
-    this.#depart({ key, text, kind: 'refresh', direct: false, limits: null, startedAt: now }).waiters += 1;
+    this.#depart({ key, text, kind: 'refresh', direct: false, limits: null, span: null, startedAt: now }).waiters += 1;
   }
 
   /**
@@ -278,7 +293,8 @@ export class ReadPath<K, V> {
     const entry = this.values.peek(text) ?? this.absents.peek(text);
     const isEnough = entry !== undefined && this.judge(entry, now) === 'fresh' && !(storedOnly && this.#o.remote.state() === 'up');
     if (isEnough) return Promise.resolve(answerFrom(entry, 'local', now));
-    const flight = this.#joinable(text, now) ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, startedAt: now });
+    const flight =
+      this.#joinable(text, now) ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, span: null, startedAt: now });
     return storedOnly ? flight.landed : this.flights.wait(flight, flight.landed, signal);
   }
 

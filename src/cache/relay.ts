@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { askLog } from './ask-log.ts';
 import type { ChangeLog, LogEntry } from './change-log.ts';
 import type { LogPart } from './log-store.ts';
+import type { Tracer } from './tracer.ts';
 
 export interface RelayOptions {
   readonly log: ChangeLog;
@@ -11,6 +12,8 @@ export interface RelayOptions {
   readonly applyMs: number;
   /** Longest wait for the log to be read, in ms. */
   readonly readMs: number;
+  /** Is told of the runs that have something to apply. @defaultValue none */
+  readonly tracer?: Tracer | null;
   /** The store has applied this entry, by our hand or another relay's. */
   onApplied(entry: LogEntry): void;
 }
@@ -39,7 +42,7 @@ export class Relay {
   readonly #o: RelayOptions;
   /** Another one with each history: a run that is still under way in the one before says nothing of this one. */
   #course: Course = newCourse();
-  readonly counts = { applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
+  readonly counts = { rounds: 0, applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
 
   constructor(options: RelayOptions) {
     this.#o = options;
@@ -78,11 +81,17 @@ export class Relay {
 
   async #run(epoch: string, course: Course): Promise<void> {
     let done = false;
+    this.counts.rounds += 1;
+    // A look whether the store is still level is none of the work.
+    const hasWork = course.recent.size > 0 || (course.fence !== null && course.fence < course.target);
+    const span = hasWork ? this.#o.tracer?.begin('relay', null) : undefined;
+    const before = this.counts.applied;
     try {
       done = await this.#work(epoch, course);
     } catch {
       // The log could not be read: the source is away.
     }
+    span?.end({ outcome: done ? 'level' : 'failed', applied: this.counts.applied - before });
     // A store that is disconnected says so by itself when it is asked again.
     course.failing = !done && this.#o.store.state() === 'up';
     if (!done) {

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import type { ChangeLog, LogEntry } from './change-log.ts';
 import type { LogPart, LogStore } from './log-store.ts';
 import { Relay } from './relay.ts';
+import type { Tracer } from './tracer.ts';
 
 export interface RelaysOptions {
   readonly log: ChangeLog;
@@ -10,6 +11,7 @@ export interface RelaysOptions {
   /** See `RelayOptions`. */
   readonly applyMs: number;
   readonly readMs: number;
+  readonly tracer?: Tracer | null;
   onApplied(entry: LogEntry): void;
 }
 
@@ -22,7 +24,7 @@ export class Relays {
   readonly #o: RelaysOptions;
   #relays = new Map<LogPart, Relay>();
   /** What relays did whose parts are gone. */
-  readonly #past: Relay['counts'] = { applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
+  readonly #past: Relay['counts'] = { rounds: 0, applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 };
 
   constructor(options: RelaysOptions) {
     this.#o = options;

@@ -21,7 +21,8 @@ export interface CacheCounts {
   readonly refusals: { expired: number; unproven: number; tag: number; limits: number };
   /** Remote entries that were there and not served, by reason. */
   readonly remoteRefusals: { expired: number; unproven: number; tag: number; damaged: number; older: number; limits: number };
-  readonly leases: { granted: number; held: number; filledMeanwhile: number; waitedOut: number; unavailable: number };
+  /** Requests by what came of them, and `held`: the looks that found another's. `notWaited`: another had it, and this flight does not wait for others. */
+  readonly leases: { granted: number; held: number; filledMeanwhile: number; waitedOut: number; notWaited: number; unavailable: number };
   /** Values on their way into the remote tier. */
   readonly fills: { stored: number; refused: number; unavailable: number; tainted: number; tooLarge: number };
   /**
@@ -33,6 +34,8 @@ export interface CacheCounts {
    * is counted when it is found, by the next load of its key or when it makes room.
    */
   readonly lifetimes: { expiredUsed: number; expiredUnused: number; evictedUsed: number; evictedUnused: number; refreshedInTime: number };
+  /** Times that this process forgot something, and how many keys were named: by calls here, and by the log of changes, in which this process's own writes come round too. */
+  readonly invalidations: { self: number; log: number; selfKeys: number; logKeys: number };
   joined: number;
   /** Stale answers that only `staleIfErrorMs` allowed. */
   staleIfError: number;
@@ -59,10 +62,11 @@ export function newCounts(): CacheCounts {
     },
     refusals: { expired: 0, unproven: 0, tag: 0, limits: 0 },
     remoteRefusals: { expired: 0, unproven: 0, tag: 0, damaged: 0, older: 0, limits: 0 },
-    leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, unavailable: 0 },
+    leases: { granted: 0, held: 0, filledMeanwhile: 0, waitedOut: 0, notWaited: 0, unavailable: 0 },
     fills: { stored: 0, refused: 0, unavailable: 0, tainted: 0, tooLarge: 0 },
     remoteReads: { served: 0, refused: 0, missed: 0, unavailable: 0, bytes: 0 },
     lifetimes: { expiredUsed: 0, expiredUnused: 0, evictedUsed: 0, evictedUnused: 0, refreshedInTime: 0 },
+    invalidations: { self: 0, log: 0, selfKeys: 0, logKeys: 0 },
     joined: 0,
     staleIfError: 0,
     reloads: 0,

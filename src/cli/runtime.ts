@@ -1,3 +1,4 @@
+import type { Tracer } from '../cache/tracer.ts';
 import type { Logger } from '../core/logger.ts';
 import { ForebayError } from '../core/errors.ts';
 import { createForebay, type Forebay } from '../forebay.ts';
@@ -47,10 +48,24 @@ export async function openRuntime(config: Config, shell: Shell, logger: Logger, 
     checkStop(shell);
   }
 
-  const forebay = await createForebay({ ...toForebayOptions(config, { logger, embeddedRedisUrl }), database });
+  const tracer = config.traces ? await openTracer() : null;
+  const forebay = await createForebay({ ...toForebayOptions(config, { logger, embeddedRedisUrl }), database, tracer });
   closing.add('cache', () => forebay.close());
   checkStop(shell);
   return { forebay, bulkStore: createFileBulkStore(database), dataDir: dataDir?.path ?? null };
+}
+
+/** The API is loaded by those alone who want traces. @throws {ForebayError} `CONFIG_INVALID` when it is not there. */
+async function openTracer(): Promise<Tracer> {
+  try {
+    const { openTelemetryTracer } = await import('../opentelemetry/index.ts');
+    return openTelemetryTracer();
+  } catch (cause) {
+    throw new ForebayError('CONFIG_INVALID', 'traces = true: the package @opentelemetry/api is missing; npm install @opentelemetry/api', {
+      field: 'traces',
+      cause,
+    });
+  }
 }
 
 async function openMigrated(config: Config, logger: Logger, closing: Closing): Promise<Database> {

@@ -22,11 +22,18 @@ const COUNTERS: readonly (readonly [
       [{ by: 'log' }, counts.heardByLog],
     ],
   ],
+  ['forebay_bus_messages_total', 'Messages of the bus, those included that told nothing new.', [], ({ counts }) => one(counts.messages)],
   [
-    'forebay_log_gaps_total',
-    'Messages of the bus that were missed, late or not to be read, and lost connections of the bus.',
+    'forebay_bus_gaps_total',
+    'Messages of the bus that were missed, late or not to be read, and connections of the bus that were made (again).',
     [],
     ({ counts }) => one(counts.gaps),
+  ],
+  [
+    'forebay_log_catch_ups_total',
+    'Times that entries were read from the log itself, since nothing had brought them.',
+    [],
+    ({ counts }) => one(counts.catchUps),
   ],
   [
     'forebay_log_restarts_total',
@@ -36,11 +43,22 @@ const COUNTERS: readonly (readonly [
   ],
   ['forebay_log_swept_total', 'Entries that this process removed from the log after the retention.', [], ({ counts }) => one(counts.swept)],
   [
+    'forebay_relay_rounds_total',
+    'Times that this relay set out to bring Redis level with the log.',
+    [],
+    ({ relay }) => one(relay?.rounds ?? 0),
+  ],
+  [
+    'forebay_relay_rounds_failed_total',
+    'Of those, the ones that ended before Redis was level, since Redis or the database was away.',
+    [],
+    ({ relay }) => one(relay?.failed ?? 0),
+  ],
+  [
     'forebay_relay_entries_total',
-    'Entries that this relay brought to Redis, by what came of it.',
+    'Entries that this relay brought to Redis: applied; ahead, since another relay had applied them; behind, since one before them was missing.',
     ['outcome'],
-    ({ relay }) =>
-      Object.entries(relay ?? {}).flatMap(([outcome, count]): Sample[] => (outcome === 'restarts' ? [] : [[{ outcome }, count]])),
+    ({ relay }) => (['applied', 'ahead', 'behind'] as const).map((outcome): Sample => [{ outcome }, relay?.[outcome] ?? 0]),
   ],
   [
     'forebay_relay_redis_restarts_total',

@@ -82,8 +82,7 @@ export function registerWarmMetrics(registry: Registry, sources: WarmthSources):
   for (const [name, help, read] of GAUGES) {
     gaugeAtScrape(registry, { name, help }, () => {
       const value = read(sources);
-      if (value === null) throw new Error(`${name} is not known yet`);
-      return one(value);
+      return value === null ? [] : one(value);
     });
   }
 }

@@ -171,15 +171,15 @@ test('without Redis on a database of its own, and with Redis away from the start
   }
 });
 
-test('metrics tell look-ups by cache and outcome, and never a key', async () => {
+test('metrics tell look-ups by cache, tier and outcome, and never a key', async () => {
   const { database } = databases[0] ?? expect.fail('no database');
   await using one = await createForebay({ database, redis: redis.url });
   const { record } = await one.files.create(report);
   await one.files.get(record.id);
   await one.files.get(record.id);
   const { body } = await one.metricsText();
-  expect(body).toMatch(/^forebay_lookups_total\{cache="file:info",outcome="local_hit"\} 1$/m);
-  expect(body).toMatch(/^forebay_lookups_total\{cache="file:info",outcome="loaded"\} 1$/m);
+  expect(body).toMatch(/^forebay_lookups_total\{cache="file:info",tier="local",outcome="hit"\} 1$/m);
+  expect(body).toMatch(/^forebay_lookups_total\{cache="file:info",tier="source",outcome="loaded"\} 1$/m);
   expect(body).toMatch(/^forebay_redis_up 1$/m);
   expect(body).not.toContain(record.id);
 });

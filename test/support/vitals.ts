@@ -1,3 +1,4 @@
+import { newFollowerCounts } from '../../src/cache/follower-types.ts';
 import { noRecorder } from '../../src/cache/recorder.ts';
 import { newCounts } from '../../src/cache/stats.ts';
 import type { CacheStats } from '../../src/cache/stats.ts';
@@ -24,12 +25,14 @@ export function calmVitals(): Vitals {
       { name: 'file:meta', stats: calmStats() },
     ],
     follower: {
-      counts: { asked: 10, failed: 0, heardByBus: 0, heardByRelay: 0, heardByLog: 0, gaps: 0, restarts: 0, swept: 0 },
-      relay: { applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 },
+      counts: { ...newFollowerCounts(), asked: 10 },
+      relay: { rounds: 0, applied: 0, ahead: 0, behind: 0, failed: 0, restarts: 0 },
       number: 5,
       last: 5,
       fence: 5,
       settling: 0,
+      levelAt: null,
+      answered: true,
       hears: true,
       source: { tookMs: 1, waitingMs: 0, failingMs: null },
     },

@@ -167,6 +167,12 @@ export const settings = Object.freeze({
     oneOf(['all', 'failed', 'none']),
     'all',
   ),
+  traces: setting(
+    'Logs',
+    'Whether reads and the work of the relay are told to OpenTelemetry as spans. Needs the package @opentelemetry/api, and an SDK that is started first, as with `node --import`.',
+    yesNo(),
+    false,
+  ),
 
   alertWebhookUrl: setting(
     'Alerts',

@@ -17,7 +17,18 @@ const found: Lookup<number> = {
 const fallback = { entry: {} as never, tier: 'local' } as const;
 
 function depart(flights: Flights<string, number>, text: string): Flight<string, number> {
-  return flights.depart({ key: text, text, kind: 'miss', direct: false, limits: null, startedAt: 0, asOf: 0, tagChanges: 0, fallback });
+  return flights.depart({
+    key: text,
+    text,
+    kind: 'miss',
+    direct: false,
+    limits: null,
+    startedAt: 0,
+    span: null,
+    asOf: 0,
+    tagChanges: 0,
+    fallback,
+  });
 }
 
 describe('callers of one flight', () => {

@@ -65,6 +65,7 @@ const WRONG: Readonly<Record<string, unknown>> = {
   logLevel: 'loud',
   logFormat: 'xml',
   logRequests: 'some',
+  traces: 'maybe',
   alertWebhookUrl: 'ftp://h/hook',
   alertWebhookSecret: 'short',
   alertWebhookSecretFile: '',
@@ -92,17 +93,15 @@ describe('sizes and durations', () => {
 
   it.each(['', ' ', '-1', '1.', '.5', '1 000', '1e3', '0x10', 'mb', '1zb', 'NaN', '9007199254740992', '1.5', '0.3b'])(
     '%j is neither',
-    (text) => {
-      expect([parseSize(text), parseDuration(text)]).toEqual([undefined, undefined]);
-    },
+    (text) => expect([parseSize(text), parseDuration(text)]).toEqual([undefined, undefined]),
   );
 });
 
 describe('loadConfig', () => {
   it('needs nothing: every default follows its own rule', () => {
     const config = loadConfig({ env: {}, cwd: dir });
-    expect(config).toMatchObject({ host: '127.0.0.1', port: 7070, databaseUrl: 'embedded', redisUrl: 'embedded', token: null });
-    expect(config.data).toBe(join(dir, '.forebay'));
+    const data = join(dir, '.forebay');
+    expect(config).toMatchObject({ host: '127.0.0.1', port: 7070, databaseUrl: 'embedded', redisUrl: 'embedded', token: null, data });
     for (const { name, defaultText } of configOptions) {
       if (['none', 'empty', 'HOST:PID'].includes(defaultText)) continue;
       const given = loadConfig({ env: {}, cwd: dir, flags: { [name]: defaultText } });

@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   files: ['cache', 'core'],
   postgres: ['files', 'cache', 'core'],
   metrics: ['alerts', 'cache', 'core'],
+  opentelemetry: ['cache', 'core'],
   service: 'all',
   cli: 'all',
 };
@@ -66,6 +67,7 @@ describe('the rooms of src', () => {
     ['pg', ['postgres']],
     ['@electric-sql/pglite', ['postgres']],
     ['fastify', ['service']],
+    ['@opentelemetry/api', ['opentelemetry']],
     ['commander', ['cli']],
   ])('%s is known to %j alone', (library, rooms) => {
     const users = sources.filter(({ text }) => importsOf(text).some((name) => name === library || name.startsWith(`${library}/`)));
