@@ -53,7 +53,7 @@ describe('what the page shows when something is broken', () => {
     await picture(page, 'redis-down');
     await using _ = await startRedis({ port, args: ARGS });
     await viewer.sees(/^The caches are (recovering|being warmed)/);
-    await picture(page, 'recovering');
+    await picture(page, 'recovering', 1);
     await viewer.sees(CALM, 60_000);
     expect(await page.locator('#events').innerText()).toContain('The recovery is over');
     expect(errors).toEqual([]);
@@ -163,7 +163,7 @@ describe('what the page shows when something is broken', () => {
     judge('service gone', await viewer.sees(/^The connection to the service is lost\. These are the last numbers, of \d\d:\d\d:\d\d;/));
     expect(await page.getAttribute('#status', 'data-level')).toBe('lost');
     expect(await page.textContent('#announcement')).toMatch(/^No connection\. The connection to the service is lost/);
-    await picture(page, 'service-gone');
+    await picture(page, 'service-gone', 0);
     await using _ = await startWorld({ database, redis: redis.url }, { port }, { forPictures: false });
     await viewer.sees(CALM, 60_000);
     expect(await page.getAttribute('#stream', 'data-state')).toBe('live');

@@ -43,7 +43,7 @@ describe('the page in calm weather', () => {
     expect(await page.locator('#events').innerText()).toContain('Redis is connected.');
     await expect.poll(() => page.locator('.plot canvas').count()).toBe(6);
     expect(errors).toEqual([]);
-    await picture(page, 'calm-light');
+    await picture(page, 'calm-light', 0);
   });
 
   it('has each chart in words and as a table, and says the state aloud once, not each second', async () => {
@@ -93,7 +93,7 @@ describe('the page in calm weather', () => {
       expect(await background(page)).toBe(expected);
       await viewer.sees(CALM);
       expect(errors).toEqual([]);
-      if (colorScheme === 'dark') await picture(page, 'calm-dark');
+      if (colorScheme === 'dark') await picture(page, 'calm-dark', 0);
     }
   });
 
@@ -103,7 +103,7 @@ describe('the page in calm weather', () => {
     await viewer.sees(CALM);
     const width = (): Promise<number> => page.evaluate(() => document.documentElement.scrollWidth);
     expect(await width()).toBe(360);
-    await picture(page, 'phone');
+    await picture(page, 'phone', 0);
     for (const summary of await page.locator('summary').all()) await summary.click();
     await expect.poll(() => page.locator('.chart tbody tr').count()).toBeGreaterThan(5);
     expect(await width()).toBe(360);

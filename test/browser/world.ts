@@ -103,9 +103,12 @@ export async function openViewer(browser: Browser, url: string, options: Browser
   };
 }
 
-/** Writes a picture for the documentation, if they are wanted. */
-export async function picture(page: Page, name: string): Promise<void> {
+/** Writes a picture for the documentation, if they are wanted: `seconds` later, when the charts show what has happened. */
+export async function picture(page: Page, name: string, seconds = 8): Promise<void> {
   if (!TAKES_PICTURES) return;
+  const seen = new Set<string | null>();
+  if (seconds > 0)
+    await expect.poll(async () => seen.add(await page.textContent('#stream')).size, { timeout: 30_000 }).toBeGreaterThan(seconds);
   mkdirSync(IMAGES, { recursive: true });
   writeFileSync(`${IMAGES}dashboard-${name}.png`, shrinkPng(await page.screenshot()));
 }

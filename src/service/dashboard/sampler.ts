@@ -125,7 +125,7 @@ function sum(stats: readonly CacheStats[], read: (one: CacheStats) => number): n
 const local = ({ counts: { lookups } }: CacheStats): number => lookups.localHit + lookups.localStale + lookups.localAbsent;
 const remote = ({ counts: { lookups } }: CacheStats): number => lookups.remoteHit + lookups.remoteStale + lookups.remoteAbsent;
 const loaded = ({ counts: { lookups } }: CacheStats): number => lookups.loaded + lookups.sourceAbsent;
-const stale = ({ counts: { lookups } }: CacheStats): number => lookups.localStale + lookups.remoteStale;
+const stale = ({ counts }: CacheStats): number => counts.staleIfError;
 const failed = ({ counts: { lookups } }: CacheStats): number => lookups.unavailable;
 /** Those who left before there was an answer are no reads of anybody. */
 const all = (stats: CacheStats): number => local(stats) + remote(stats) + loaded(stats) + failed(stats);

@@ -9,7 +9,7 @@ export interface ReadRates {
   readonly local: number;
   readonly redis: number;
   readonly database: number;
-  /** Of `local` and `redis`: those past their time, since the database was slow or away. */
+  /** Of `local` and `redis`: those that may be staler than the bound, since the database failed and `staleIfErrorMs` allows it. */
   readonly stale: number;
   /** Those that nobody could answer. */
   readonly failed: number;

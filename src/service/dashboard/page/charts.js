@@ -19,7 +19,9 @@ const HEIGHT = 132;
 /** All charts share the moment that is pointed at. */
 const SYNC = uPlot.sync('forebay');
 const LEAST_S = 120;
-const LOGARITHMIC = /** @type {uPlot.Scale.Distr.Logarithmic} */ (3);
+/** Of the width: half a label. */
+const EDGE_SHARE = 0.07;
+const LOGARITHMIC = /** @type {any} */ (3);
 
 /** Colours as they are in the theme of this moment: a canvas knows no custom properties. @returns {(name: string) => string} */
 function palette() {
@@ -200,10 +202,11 @@ export class Chart {
   }
 }
 
-/** Seconds only where they matter. @param {number} s */
-function timeLabel(s) {
-  const text = clock(s * 1000);
-  return text.endsWith(':00') ? text.slice(0, 5) : text;
+/** Seconds only where they matter; none where it would run into the numbers at the side. @param {uPlot} plot @param {number[]} at */
+function timeLabels({ scales }, at) {
+  const { min = 0, max = 0 } = scales['x'] ?? {};
+  const first = (min ?? 0) + ((max ?? 0) - (min ?? 0)) * EDGE_SHARE;
+  return at.map((s) => (s < first ? '' : clock(s * 1000).replace(/:00$/, '')));
 }
 
 /** Of a logarithm only the decades are drawn. @param {uPlot} _plot @param {number[]} splits */
@@ -220,7 +223,7 @@ function axesOf({ format, log = false }, color) {
     border: { show: false },
   };
   return [
-    { ...axis, size: 22, space: 64, incrs: [30, 60, 120, 300], values: (_plot, at) => at.map(timeLabel) },
+    { ...axis, size: 22, space: 64, incrs: [30, 60, 120, 300], values: timeLabels },
     {
       ...axis,
       size: 58,

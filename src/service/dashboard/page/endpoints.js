@@ -48,6 +48,12 @@ function nodeRow({
   };
 }
 
+/** @param {RedisView} redis */
+function wholeFact({ state, verifying, nodes }) {
+  if (state === 'down' || verifying) return 'reads go to the database';
+  return `${count(nodes.filter((node) => node.state === 'up').length)} of ${count(nodes.length)} nodes are up`;
+}
+
 /** @param {RedisView} redis @returns {Endpoint[]} */
 function redisRows(redis) {
   if (redis.state === 'off') return [{ name: 'Redis', state: 'off', tone: 'off', facts: ['this service runs without Redis'] }];
@@ -58,7 +64,7 @@ function redisRows(redis) {
     tone: redis.state === 'up' && !redis.verifying ? 'good' : 'warn',
     facts:
       redis.breaker === null || redis.breaker.state === 'closed'
-        ? ['reads go to the database']
+        ? [wholeFact(redis)]
         : [BREAKERS[redis.breaker.state] ?? '', redis.breaker.reason],
   };
   /** @type {Endpoint} */
@@ -81,7 +87,7 @@ function databaseRow({ kind, state, answerMs, pool, running, queued }) {
     facts: [
       answerMs === null ? null : `${state === 'down' ? 'last question' : 'answers in'} ${duration(answerMs)}`,
       `${pool.total - pool.idle} of ${pool.total} connections at work`,
-      `${count(running)} loads under way`,
+      `${count(running)} ${running === 1 ? 'load' : 'loads'} under way`,
       queued === 0 ? 'nobody waits' : `${count(queued)} wait`,
     ],
   };

@@ -32,7 +32,7 @@ const FIGURES = [
     label: 'Staleness at most',
     value: ({ staleness }) => duration(staleness.highestMs),
     more: ({ staleness }) => `the bound is ${duration(staleness.maxMs)}`,
-    isBad: ({ staleness }) => staleness.ms === null || staleness.ms > staleness.maxMs,
+    isBad: ({ staleness }) => staleness.highestMs === null || staleness.highestMs > staleness.maxMs,
   },
   {
     label: 'Database load',

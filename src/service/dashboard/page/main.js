@@ -40,7 +40,7 @@ function chartsIn(root) {
   return [
     new Chart(root, history, {
       title: 'Reads a second, by who answered',
-      format: count,
+      format: (value) => count(value == null ? value : Math.round(value)),
       series: [
         { column: 'local', label: 'memory', color: 'accent', fill: true },
         { column: 'redis', label: 'Redis', color: 'ink' },

@@ -14,9 +14,10 @@ function watch() {
   };
 }
 
-const withLookups = (lookups: Partial<ReturnType<typeof calmStats>['counts']['lookups']>): Vitals => {
+const withLookups = (lookups: Partial<ReturnType<typeof calmStats>['counts']['lookups']>, staleIfError = 0): Vitals => {
   const stats = calmStats();
   Object.assign(stats.counts.lookups, lookups);
+  stats.counts.staleIfError = staleIfError;
   return { ...calmVitals(), caches: [{ name: 'file:info', stats }] };
 };
 const withRedis = (redis: Partial<Vitals['redis']>): Vitals => ({ ...calmVitals(), redis: { ...calmVitals().redis, ...redis } });
@@ -31,8 +32,10 @@ describe('what is seen in a second', () => {
   it('is told as rates and shares of the reads, by who answered', () => {
     const see = watch();
     see(withLookups({}));
-    const { reads, hitRatio } = see(withLookups({ localHit: 60, localAbsent: 5, localStale: 5, remoteHit: 20, loaded: 8, unavailable: 2 }));
-    expect(reads).toMatchObject({ all: 100, local: 70, redis: 20, database: 8, stale: 5, failed: 2 });
+    const { reads, hitRatio } = see(
+      withLookups({ localHit: 60, localAbsent: 5, localStale: 5, remoteHit: 20, loaded: 8, unavailable: 2 }, 3),
+    );
+    expect(reads).toMatchObject({ all: 100, local: 70, redis: 20, database: 8, stale: 3, failed: 2 });
     expect(hitRatio).toEqual({ local: 0.7, redis: 0.2 });
   });
 
