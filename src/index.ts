@@ -15,6 +15,8 @@ export type { Isolation, WriteCondition } from './files/store.ts';
 export type { WarmOutcome, WarmProgress, WarmReport, WarmRunOptions } from './cache/warming.ts';
 export type { WarmMode } from './warm-start.ts';
 export type { FileTransaction, TransactionOptions, TransactionReads, TransactionResult } from './files/transactions.ts';
+export type { CurvePoint, CurveReport, EfficiencyReport } from './metrics/report/efficiency-report.ts';
+export type { ReportOptions } from './metrics/report/reporter.ts';
 export type { RedisServer } from './redis/server-address.ts';
 export type { BreakerChange, BreakerControl, BreakerCounts, BreakerState } from './cache/breaker-types.ts';
 export type { FindingCode, HealthFinding, HealthReport, NodeHealth } from './cache/health-types.ts';

@@ -97,4 +97,14 @@ describe('the curve that a cache keeps', () => {
     expect(ratioAt(2, cache, 30)).toBe(0);
     expect(ratioAt(3, cache, 30)).toBeCloseTo(27 / 30, 9);
   });
+
+  test('and that they would have expired there too', async () => {
+    const { cache, clock, get } = open({ maxEntries: 2 });
+    await get('a', 'b', 'c');
+    await clock.pass(TTL_MS + 1);
+    await get('a');
+    expect(ratioAt(1000, cache, 4)).toBe(0);
+    await get('b', 'c', 'a');
+    expect(ratioAt(1000, cache, 7)).toBeCloseTo(1 / 7, 9);
+  });
 });
