@@ -16,7 +16,7 @@ export interface IndexFolderOptions {
   readonly prune: boolean;
 }
 
-/** Skipped entries that are told one by one; the rest only as a number. */
+/** Skipped entries that are named, at the level `debug`; the rest is told as a number. */
 const MAX_SKIPS_TOLD = 5;
 
 /** Indexes a folder, shows how far it is, and waits batch by batch until the caches have heard of what has changed. */
@@ -60,9 +60,11 @@ function tell(shell: Shell, logger: Logger, dir: string, report: IndexReport): v
     `Indexed ${dir}: ${describeCount(report.files, report.elapsedMs)}: ${inserted} new, ${changed} changed, ${unchanged} as they were, ${removed}`,
   );
   const skips = Object.entries(report.skippedByReason).filter(([reason]) => reason !== 'excluded');
-  if (skips.length > 0) shell.note(`Skipped: ${skips.map(([reason, count]) => `${count} ${reason}`).join(', ')}`);
+  if (skips.length > 0)
+    shell.note(`Skipped: ${skips.map(([reason, count]) => `${count} ${reason}`).join(', ')} (--log-level debug names the first ones)`);
   const told = report.skipped.filter(({ reason }) => reason !== 'excluded' && reason !== 'symlink').slice(0, MAX_SKIPS_TOLD);
-  for (const { path, reason, detail } of told) logger.warn({ path, reason }, `skipped: ${detail}`);
+  // Logs go further than the terminal: names of files are in them only when somebody asks.
+  for (const { path, reason, detail } of told) logger.debug({ path, reason }, `skipped: ${detail}`);
 }
 
 /**

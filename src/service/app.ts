@@ -148,6 +148,10 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
   });
   addHooks(app, observer, settings);
   addFallbacks(app, observer);
+  app.addHook('onClose', (_app, done) => {
+    observer.close();
+    done();
+  });
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (closing) reply.header('connection', 'close');
     done(null, payload);

@@ -1,7 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, Histogram, Registry } from 'prom-client';
+import type { Clock } from '../core/clock.ts';
+import { systemClock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { HttpSettings } from './http-settings.ts';
+import { LineLimiter } from './line-limiter.ts';
 import type { Fault } from './problem.ts';
 
 /** Requests of one app, counted and logged once each, when the answer is out or the client gone. */
@@ -12,6 +15,8 @@ export interface Observer {
   failed(request: FastifyRequest, fault: Fault, error: unknown): void;
   /** Counts a request so broken that it never became one. */
   rejected(status: number): void;
+  /** Says what was held back so far; nothing is logged late after it. */
+  close(): void;
   readonly registry: Registry;
   /** Requests since the start, streams aside, and those of them that were answered with a status of 500 and above. */
   readonly counts: { readonly requests: number; readonly failed: number };
@@ -28,7 +33,7 @@ const QUIET = new Set(['/healthz', '/readyz', '/metrics', '/v1/alerts', '/v1/liv
 const routeOf = (request: FastifyRequest): string => (request.is404 ? UNKNOWN : (request.routeOptions.url ?? UNKNOWN));
 const methodOf = (request: FastifyRequest): string => (METHODS.has(request.method) ? request.method : 'OTHER');
 
-function createMetrics() {
+function createMetrics(held: () => ReadonlyMap<string, number>) {
   const registry = new Registry();
   const registers = [registry];
   const requests = new Counter({
@@ -44,17 +49,32 @@ function createMetrics() {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
+  const suppressed = new Counter({
+    name: 'forebay_log_lines_suppressed_total',
+    help: 'Lines about requests that we failed which were not logged, since there were many of the same code within ten seconds.',
+    labelNames: ['code'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [code, lines] of held()) this.inc({ code }, lines);
+    },
+  });
+  void suppressed;
   return { registry, requests, duration };
 }
 
-export function createObserver(logger: Logger, which: HttpSettings['logRequests']): Observer {
-  const { registry, requests, duration } = createMetrics();
+export function createObserver(logger: Logger, which: HttpSettings['logRequests'], clock: Clock = systemClock): Observer {
+  const limiter = new LineLimiter(clock, (code, held) => {
+    logger.warn({ code, suppressed: held }, 'more requests failed in the same way, too many for a line each');
+  });
+  const { registry, requests, duration } = createMetrics(() => limiter.held);
   const faults = new WeakMap<FastifyRequest, { fault: Fault; error: unknown }>();
 
   const log = (request: FastifyRequest, status: number, durationMs: number): void => {
     if (which === 'none' || (which === 'failed' && status < 400)) return;
     const route = routeOf(request);
     const failure = faults.get(request);
+    if (status >= 500 && !limiter.passes(failure?.fault.code ?? 'INTERNAL')) return;
     const fields = {
       requestId: request.id,
       method: methodOf(request),
@@ -96,6 +116,7 @@ export function createObserver(logger: Logger, which: HttpSettings['logRequests'
     failed(request, fault, error) {
       faults.set(request, { fault, error });
     },
+    close: () => limiter.close(),
     rejected(status) {
       requests.inc({ route: UNKNOWN, method: 'OTHER', status: `${Math.floor(status / 100)}xx` });
     },

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -77,6 +78,15 @@ describe('forebay index', () => {
     rmSync(path.join(dir, 'files', 'b'));
     expect(await report([])).toMatchObject({ files: 2, gone: 1, pruned: 0 });
     expect(await report(['--prune'])).toMatchObject({ files: 2, pruned: 1 });
+  });
+
+  test('names what it skipped only when it is asked to', async () => {
+    execFileSync('mkfifo', [path.join(dir, 'files', 'secret-pipe')]);
+    const args = ['index', path.join(dir, 'files'), '--data', path.join(dir, 'data')];
+    const quiet = await run(args);
+    expect(quiet.stderr).toContain('Skipped: 1 not-a-file (--log-level debug names the first ones)');
+    expect(quiet.stdout + quiet.stderr).not.toContain('secret-pipe');
+    expect((await run([...args, '--log-level', 'debug'])).stderr).toContain('secret-pipe');
   });
 
   test('a folder that is not there is a clear error', async () => {

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import type { ForebayError } from '../../../src/core/errors.ts';
+import { ForebayError } from '../../../src/core/errors.ts';
 import { createLogger } from '../../../src/service/logger.ts';
 import { startService } from '../../../src/service/server.ts';
 import { createMemoryForebay } from '../../support/memory-forebay.ts';
@@ -223,6 +223,46 @@ describe('the log', () => {
       expect(text).toContain('is up');
       expect(text).not.toMatch(/horse|hunter22|x1x1x1/);
     }
+  });
+
+  it('does not repeat itself while all requests fail in one way: twenty lines, and one that tells how many more there were', async () => {
+    const log = listeningLogger();
+    const h = await startHarness({}, log.logger);
+    const down = new ForebayError('DATABASE_UNAVAILABLE', 'the database does not answer');
+    Object.assign(h.forebay.files, { lookup: () => Promise.reject(down) });
+    await Promise.all(Array.from({ length: 50 }, async () => (await h.call(`/v1/files/${ID}`)).arrayBuffer()));
+    await h.call('/nothing');
+    expect(await (await h.call('/metrics')).text()).toContain('forebay_log_lines_suppressed_total{code="DATABASE_UNAVAILABLE"} 30\n');
+    await h.service.close();
+    const failed = log.lines().filter(({ code }) => code === 'DATABASE_UNAVAILABLE');
+    expect(failed.filter(({ status }) => status === 503)).toHaveLength(20);
+    expect(failed.at(-1)).toMatchObject({ level: 'warn', suppressed: 30 });
+    expect(log.lines().filter(({ status }) => status === 404)).toHaveLength(1);
+  });
+
+  it('says nothing below its level, is pretty for people, and has one object a line for machines', () => {
+    const written = (level: 'debug' | 'info' | 'warn' | 'error' | 'silent', format: 'json' | 'pretty'): string => {
+      let text = '';
+      const destination = new Writable({ write: (chunk, _encoding, done) => ((text += String(chunk)), done()) });
+      const logger = createLogger({ level, format, destination });
+      for (const each of ['debug', 'info', 'warn', 'error'] as const) logger[each]({ n: 1 }, `a ${each} line`);
+      return text;
+    };
+    const levels = (level: Parameters<typeof written>[0]): unknown[] =>
+      written(level, 'json')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => (JSON.parse(line) as { level: string }).level);
+    expect(levels('debug')).toEqual(['debug', 'info', 'warn', 'error']);
+    expect(levels('warn')).toEqual(['warn', 'error']);
+    expect(levels('silent')).toEqual([]);
+    expect(JSON.parse(written('error', 'json'))).toEqual({
+      level: 'error',
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      n: 1,
+      msg: 'a error line',
+    });
+    expect(written('error', 'pretty')).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] ERROR: a error line\n {4}n: 1\n$/);
   });
 
   it('can be limited to requests that failed', async () => {
