@@ -50,6 +50,17 @@ export default defineConfig({
           sequence: { groupOrder: 4 },
         },
       },
+      // The dashboard page in a real browser, in front of real servers that are taken away; one after the other, since they time what a person would see.
+      {
+        test: {
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 5 },
+        },
+      },
     ],
     maxWorkers: 2,
   },

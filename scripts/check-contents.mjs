@@ -3,7 +3,15 @@ import { execFileSync } from 'node:child_process';
 import { root } from './lib/run.mjs';
 
 const EXPECTED = /^(dist|docs|ops)\/|^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
-const REQUIRED = ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'README.md', 'LICENSE', 'CHANGELOG.md'];
+const REQUIRED = [
+  'dist/index.js',
+  'dist/index.d.ts',
+  'dist/cli/main.js',
+  'dist/service/dashboard/page/index.html',
+  'README.md',
+  'LICENSE',
+  'CHANGELOG.md',
+];
 
 const [pack] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' }));
 const names = pack.files.map(({ path }) => path);

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { ensureChromium } from './lib/chromium.mjs';
 import { prepare } from './lib/prepare.mjs';
 import { root, runProgram } from './lib/run.mjs';
 import { runMain } from './lib/say.mjs';
@@ -27,8 +28,15 @@ function count(reportFile, exitCode) {
   return totals;
 }
 
+/** Whether the arguments leave the tests of this project in: without `--project` all are run. */
+function runsProject(name, args) {
+  const chosen = args.flatMap((arg, i) => (arg === '--project' ? [args[i + 1]] : arg.startsWith('--project=') ? [arg.slice(10)] : []));
+  return chosen.length === 0 || chosen.includes(name);
+}
+
 await runMain(async () => {
   const node = prepare({ redis: true, prometheus: true });
+  if (runsProject('browser', process.argv.slice(2))) ensureChromium();
   process.chdir(root);
   const dir = mkdtempSync(path.join(tmpdir(), 'forebay-tests-'));
   try {

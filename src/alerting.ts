@@ -32,13 +32,18 @@ export interface Alerting {
   close(): Promise<void>;
 }
 
-/** Checks the options, so that a mistake in them shows before anything is opened; what it returns begins to look. */
-export function prepareAlerting(options: AlertOptions, maxStalenessMs: number): (parts: WatchedParts) => Alerting {
+/** `note`: told each change first. Checks the options, so that a mistake in them shows before anything is opened; what it returns begins to look. */
+export function prepareAlerting(
+  options: AlertOptions,
+  maxStalenessMs: number,
+  note: (alert: Alert) => void = () => {},
+): (parts: WatchedParts) => Alerting {
   const { thresholds, instance, onAlert, webhook: target } = resolveAlertOptions(options, maxStalenessMs);
   return (parts) => {
     const common = { logger: parts.logger, clock: systemClock, chance: systemChance };
     const webhook = target === null ? null : new Webhook({ ...common, target });
     const tell = (alert: Alert): void => {
+      note(alert);
       webhook?.send(alert);
       onAlert(alert);
     };

@@ -28,6 +28,8 @@ export interface FollowingTierOptions extends Pick<
   readonly onBreakerChange?: (change: BreakerChange) => void;
   /** Told once of each setting or state of a server of Redis that endangers a promise. @defaultValue does nothing */
   readonly onFinding?: (finding: HealthFinding) => void;
+  /** Told of each change between up and down: of Redis as a whole, and of each node of a Cluster. @defaultValue does nothing */
+  readonly onRedisChange?: (state: 'up' | 'down', reason: string, node: string | null) => void;
   /** @defaultValue says nothing */
   readonly logger?: Logger;
 }
@@ -44,9 +46,12 @@ export interface FollowingTier extends Follower {
  * Give the caches on it the same `maxStalenessMs`. Opens in the background; close it with `close`, after the caches.
  */
 export function createFollowingTier(options: FollowingTierOptions): FollowingTier {
-  const { database, redis, keyPrefix = '', logger = silentLogger, breaker, onBreakerChange, onFinding, ...rest } = options;
+  const { database, redis, keyPrefix = '', logger = silentLogger, breaker, onBreakerChange, onFinding, onRedisChange, ...rest } = options;
   const { maxStalenessMs = 1000 } = rest;
-  const onStateChange = (state: 'up' | 'down', reason: string): void => tellRedisState(logger, state, reason);
+  const onStateChange = (state: 'up' | 'down', reason: string): void => {
+    tellRedisState(logger, state, reason);
+    onRedisChange?.(state, reason, null);
+  };
   const redisOptions = {
     keyPrefix,
     maxStalenessMs,
@@ -55,7 +60,10 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
       tellBreakerChange(logger, change);
       onBreakerChange?.(change);
     },
-    onNodeChange: (node: string, state: 'up' | 'down', reason: string) => tellNodeState(logger, node, state, reason),
+    onNodeChange: (node: string, state: 'up' | 'down', reason: string) => {
+      tellNodeState(logger, node, state, reason);
+      onRedisChange?.(state, reason, node);
+    },
     onFinding: (finding: HealthFinding) => {
       const { code, node, text } = finding;
       logger.warn({ code, node }, `the Redis server ${node}: ${text}`);

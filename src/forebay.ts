@@ -14,6 +14,10 @@ import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
+import type { ForebayEvent } from './event-log.ts';
+import { EventLog } from './event-log.ts';
+import type { PopularFile } from './popular-files.ts';
+import { popularFiles } from './popular-files.ts';
 import type { FollowingTier } from './following-tier.ts';
 import { createFollowingTier } from './following-tier.ts';
 import { createFiles } from './files/create-files.ts';
@@ -33,6 +37,8 @@ import { createFileStore } from './postgres/file-store.ts';
 import { migrate } from './postgres/migrate.ts';
 import type { RedisServer } from './redis/server-address.ts';
 import type { BreakerOptions } from './redis/breaker-options.ts';
+import type { Vitals } from './vitals.ts';
+import { readVitals, VitalsWatch } from './vitals.ts';
 import type { WarmMode } from './warm-start.ts';
 import { WarmStart } from './warm-start.ts';
 
@@ -65,6 +71,12 @@ export interface Forebay extends AsyncDisposable {
   readiness(): Promise<Readiness>;
   /** The alerts that fire now. */
   alerts(): readonly Alert[];
+  /** All that is known at this moment, from memory: what the dashboard shows. */
+  vitals(): Vitals;
+  /** The last things that happened, 200 at most, the oldest first; `after`: only those with a higher number. */
+  events(after?: number): readonly ForebayEvent[];
+  /** The files that this process read most in the last ten seconds or so, at most `limit`, most read first. */
+  popular(limit: number): readonly PopularFile[];
   /** What the caches of this process did, since the start or in a period up to now. @throws {ForebayError} `INPUT_INVALID` */
   report(options?: ReportOptions): EfficiencyReport;
   /** What is read most here since the start, at most `limit` keys and tags of each cache, by the cache's name. @throws {ForebayError} `INPUT_INVALID` */
@@ -130,8 +142,9 @@ const READINESS_MS = 1000;
  */
 export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const { logger = silentLogger } = options;
+  const events = new EventLog(() => systemClock.wallNow());
   const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
-  const startAlerting = prepareAlerting(options.alerts ?? {}, maxStalenessMs);
+  const startAlerting = prepareAlerting(options.alerts ?? {}, maxStalenessMs, (alert) => events.alerted(alert));
   const owned = typeof options.database === 'string';
   const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
   const store = createFileStore(database);
@@ -141,7 +154,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     remoteReuse.clear();
     warmth.onAnew(mine);
   };
-  const follower = createFollowingTier({ ...pickTierOptions(options), database, maxStalenessMs, onAnew });
+  const follower = createFollowingTier({ ...pickTierOptions(options, events), database, maxStalenessMs, onAnew });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
     ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
@@ -159,6 +172,8 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   await warmth.start();
   const auditor = openAuditor(options, store, caches, maxStalenessMs, logger);
   const alerting = startAlerting({ caches, follower, auditor, database, maxStalenessMs, logger });
+  const watched = { caches, follower, database, warmth: warmth.sources, auditor, alerting, maxStalenessMs, clock: systemClock };
+  const watch = new VitalsWatch(watched, events);
   const registry = createMetrics({
     alerting,
     caches: [caches.info, caches.meta],
@@ -175,6 +190,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
+    watch.close();
     reporter.close();
     await warmth.close();
     await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
@@ -188,6 +204,9 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     readiness: () => readiness(store, follower, maxStalenessMs),
     alerts: () => alerting.alerts.firing(),
+    vitals: () => readVitals(watched),
+    events: (after) => events.since(after),
+    popular: (limit) => popularFiles(caches, limit),
     report: (asked) => reporter.report(asked),
     hot: (limit) => hottest(caches, limit),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
@@ -257,15 +276,28 @@ function openAuditor(
   });
 }
 
-function pickTierOptions({ redis, keyPrefix, relay, logger, tracer, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions) {
+function pickTierOptions(
+  { redis, keyPrefix, relay, logger, tracer, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions,
+  events: EventLog,
+) {
   return {
     redis,
     ...(keyPrefix === undefined ? {} : { keyPrefix }),
     ...(relay === undefined ? {} : { relay }),
     ...(logger === undefined ? {} : { logger }),
     ...(breaker === undefined ? {} : { breaker }),
-    ...(onBreakerChange === undefined ? {} : { onBreakerChange }),
-    ...(onFinding === undefined ? {} : { onFinding }),
+    onBreakerChange: (change: BreakerChange) => {
+      events.breakerChanged(change);
+      onBreakerChange?.(change);
+    },
+    onFinding: (finding: HealthFinding) => {
+      events.found(finding);
+      onFinding?.(finding);
+    },
+    onRedisChange: (state: 'up' | 'down', reason: string, node: string | null) => {
+      if (node === null) events.redisChanged(state, reason);
+      else events.nodeChanged(node, state, reason);
+    },
     ...(tracer === undefined ? {} : { tracer }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   };

@@ -1,6 +1,9 @@
 /** Forebay, the library: file records from process memory or Redis, the database behind them, and nothing staler than the bound. */
 export type { Forebay, ForebayOptions, Readiness } from './forebay.ts';
 export { createForebay } from './forebay.ts';
+export type { EventKind, ForebayEvent } from './event-log.ts';
+export type { PopularFile } from './popular-files.ts';
+export type { Vitals } from './vitals.ts';
 export type { FollowingTier, FollowingTierOptions } from './following-tier.ts';
 export type { Alert, AlertName } from './alerts/alert.ts';
 export type { AlertOptions, WebhookTarget } from './alerts/options.ts';

@@ -105,8 +105,13 @@ export class WarmStart {
   }
 
   /** What metrics show. */
-  get sources(): WarmthSources {
-    return { pacer: this.pacer, warmer: () => this.#warmer?.counts ?? null, popularity: () => this.#popularity?.stats ?? null };
+  get sources(): WarmthSources & { readonly isWarming: () => boolean } {
+    return {
+      isWarming: () => this.#warmer?.isRunning ?? false,
+      pacer: this.pacer,
+      warmer: () => this.#warmer?.counts ?? null,
+      popularity: () => this.#popularity?.stats ?? null,
+    };
   }
 
   /** Before the caches are closed. */

@@ -7,6 +7,7 @@ import type { AlertState, Episode } from './alert-state.ts';
 import { AlertTracker } from './alert-state.ts';
 import type { AlertSources } from './facts.ts';
 import { FactReader } from './facts.ts';
+import type { AlertFacts } from './facts.ts';
 import type { AlertThresholds } from './options.ts';
 
 export interface AlertsOptions {
@@ -44,6 +45,8 @@ export class Alerts {
   #lookedAt: number;
   #timer: Timer | null = null;
   #closed = false;
+  /** What was seen at the last look; `null` before the first. */
+  facts: AlertFacts | null = null;
 
   constructor(options: AlertsOptions) {
     this.#o = options;
@@ -55,6 +58,14 @@ export class Alerts {
     }));
     this.#lookedAt = options.clock.now();
     this.#schedule();
+  }
+
+  get instance(): string {
+    return this.#o.instance;
+  }
+
+  get thresholds(): AlertThresholds {
+    return this.#o.thresholds;
   }
 
   /** What fires at this moment, with what was measured last. */
@@ -92,6 +103,7 @@ export class Alerts {
     this.#watchedMs += Math.min(now - this.#lookedAt, MAX_STEP_MS);
     this.#lookedAt = now;
     const facts = this.#facts.look();
+    this.facts = facts;
     for (const watched of this.#watched) {
       const { rule, tracker } = watched;
       const measure = rule.measure(facts);

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import type { Answering } from './ask-log.ts';
 import type { ChangeLog } from './change-log.ts';
 import type { LogStore } from './log-store.ts';
 import type { LogTags } from './log-tags.ts';
@@ -60,8 +61,10 @@ export interface FollowerStats {
   readonly levelAt: number | null;
   /** Whether the source answered the last look. */
   readonly answered: boolean;
-  /** Whether the bus is subscribed; `null` without a store. */
+  /** Whether the bus is subscribed; `null` without a store. Without it the log itself is read, a little later. */
   readonly hears: boolean | null;
+  /** How the source of the log answers. */
+  readonly source: Answering;
 }
 
 export function newFollowerCounts(): FollowerStats['counts'] {

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
-import { askLog } from './ask-log.ts';
+import { LogAsker } from './ask-log.ts';
 import type { ChangeLog, LogEntry, LogLook, LogState } from './change-log.ts';
 import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
 import { newFollowerCounts } from './follower-types.ts';
@@ -53,6 +53,7 @@ class LogFollower implements Follower {
   readonly #onStep: (step: FollowerStep) => void;
   readonly #intervalMs: number;
   readonly #askMs: number;
+  readonly #asker: LogAsker;
   readonly #graceMs: number;
   readonly #confirmMs: number;
   readonly #settling: Settling;
@@ -86,6 +87,7 @@ class LogFollower implements Follower {
     this.#pauseMs = this.#intervalMs;
     this.#graceMs = Math.min(GRACE_MS, maxStalenessMs / 10);
     this.#askMs = Math.max(LEAST_ASK_MS, maxStalenessMs);
+    this.#asker = new LogAsker(clock, this.#askMs);
     this.#confirmMs = confirmMs;
     this.#settling = new Settling(clock, confirmMs);
     this.#outbox = new OutboxDepth(log, clock);
@@ -188,6 +190,7 @@ class LogFollower implements Follower {
       levelAt: this.#levelAt,
       answered: this.#answered,
       hears: this.#store?.hears ?? null,
+      source: this.#asker.answering,
     };
   }
 
@@ -279,7 +282,7 @@ class LogFollower implements Follower {
   }
 
   async #ask<T>(call: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
-    const answer = await askLog(this.#clock, this.#askMs, call);
+    const answer = await this.#asker.ask(call);
     if (this.#closed) throw new ForebayError('CLOSED', 'the follower was closed');
     return answer;
   }

@@ -1,9 +1,15 @@
+import type { BreakerState } from './breaker-types.ts';
+
 /** What a Redis server says of itself; what it does not say is `null`. */
 export interface NodeHealth {
   /** `HOST:PORT`, or the path of its socket. */
   readonly node: string;
   /** Whether there is a connection, and the breaker lets calls pass. */
   readonly state: 'up' | 'down';
+  /** Whether there is a connection, whatever the breaker says. */
+  readonly connected: boolean;
+  /** Of this server; closed = calls pass. */
+  readonly breaker: BreakerState;
   /** Of the last PING that was answered, in ms. */
   readonly pingMs: number | null;
   readonly version: string | null;

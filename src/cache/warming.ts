@@ -126,6 +126,11 @@ export class Warmer {
     this.#o = options;
   }
 
+  /** Whether it loads at this moment, or asks whether it may. */
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /**
    * Warms now. One at a time: a call while one is under way resolves with that one's report. `asked`: somebody wants it, whoever has done it lately. Never rejects.
    */

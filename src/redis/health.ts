@@ -44,8 +44,8 @@ export class RedisHealth implements HealthReport {
 
   nodes(): readonly NodeHealth[] {
     // Whether it can be asked is known without asking.
-    const states = new Map(this.#o.nodes().map(({ name, link }) => [name, link.state]));
-    return [...this.#nodes.values()].map((node) => Object.assign({}, node, { state: states.get(node.node) ?? 'down' } as const));
+    const states = new Map(this.#o.nodes().map(({ name, link }) => [name, stateOf(link)]));
+    return [...this.#nodes.values()].map((node) => Object.assign({}, node, states.get(node.node) ?? GONE));
   }
 
   findings(): readonly HealthFinding[] {
@@ -80,7 +80,7 @@ export class RedisHealth implements HealthReport {
   async #look({ name, link, inCluster }: WatchedNode): Promise<void> {
     const { clock } = this.#o;
     const before = this.#nodes.get(name);
-    const unknown = { ...factsOf(new Map()), node: name, state: link.state, pingMs: null };
+    const unknown = { ...factsOf(new Map()), node: name, ...stateOf(link), pingMs: null };
     if (link.state === 'down') {
       this.#nodes.set(name, before === undefined ? unknown : { ...before, pingMs: null });
       return;
@@ -101,7 +101,7 @@ export class RedisHealth implements HealthReport {
       const [pingMs, text, limits] = answer;
       if (limits !== undefined) this.#bufferLimits.set(name, limits);
       const facts = factsOf(parseInfo(text));
-      this.#nodes.set(name, { ...facts, node: name, state: link.state, pingMs });
+      this.#nodes.set(name, { ...facts, node: name, ...stateOf(link), pingMs });
       const found = findingsOf({ facts, bufferLimits: this.#bufferLimits.get(name) ?? null, inCluster });
       for (const [code, sentence] of found) this.#find(name, code, sentence);
       for (const [key, finding] of this.#findings)
@@ -120,6 +120,14 @@ export class RedisHealth implements HealthReport {
     this.#findings.set(key, finding);
     this.#o.onFinding(finding);
   }
+}
+
+type LinkState = Pick<NodeHealth, 'state' | 'connected' | 'breaker'>;
+
+const GONE: LinkState = { state: 'down', connected: false, breaker: 'closed' };
+
+function stateOf({ state, connection, breaker }: RedisLink): LinkState {
+  return { state, connected: connection === 'up', breaker: breaker.state };
 }
 
 async function bufferLimits(client: RedisLink['client']): Promise<string | null> {

@@ -13,7 +13,7 @@ export function parseInfo(text: string): Info {
 }
 
 /** The facts in `INFO` that matter here. */
-export function factsOf(info: Info): Omit<NodeHealth, 'node' | 'state' | 'pingMs'> {
+export function factsOf(info: Info): Omit<NodeHealth, 'node' | 'state' | 'connected' | 'breaker' | 'pingMs'> {
   const number = (field: string): number | null => {
     const value = Number(info.get(field) ?? Number.NaN);
     return Number.isFinite(value) ? value : null;

@@ -7,6 +7,7 @@ import type { Logger } from '../core/logger.ts';
 import { silentLogger } from '../core/logger.ts';
 import type { Forebay } from '../forebay.ts';
 import { bearerCheck } from './auth.ts';
+import { dashboard } from './dashboard/dashboard.ts';
 import { faultOf, HttpFault } from './faults.ts';
 import type { HttpSettings } from './http-settings.ts';
 import { httpSettings } from './http-settings.ts';
@@ -164,6 +165,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     redisAdminRoutes(app, forebay.redis);
     reportRoutes(app, forebay);
     operationsRoutes(app, forebay, observer.registry, () => closing);
+    dashboard(app, forebay, observer, logger, settings);
   });
   return app;
 }

@@ -22,11 +22,14 @@ export function parseEntityTags(header: string): readonly EntityTag[] | '*' | un
 }
 
 /** Whether a read may be answered with 304: weak comparison, as caches on the way may have weakened our tag. A header that cannot be read matches nothing. */
-export function matchesVersion(ifNoneMatch: string | undefined, version: number): boolean {
+export const matchesVersion = (ifNoneMatch: string | undefined, version: number): boolean => matchesOpaque(ifNoneMatch, String(version));
+
+/** As `matchesVersion`, for what stands between the quotes of any tag. */
+export function matchesOpaque(ifNoneMatch: string | undefined, current: string): boolean {
   if (ifNoneMatch === undefined) return false;
   const tags = parseEntityTags(ifNoneMatch);
   if (tags === undefined) return false;
-  return tags === '*' || tags.some(({ opaque }) => opaque === String(version));
+  return tags === '*' || tags.some(({ opaque }) => opaque === current);
 }
 
 /** The version that a strong tag of ours names; `undefined` for any other tag. */

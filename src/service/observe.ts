@@ -18,6 +18,8 @@ export interface Observer {
   /** Says what was held back so far; nothing is logged late after it. */
   close(): void;
   readonly registry: Registry;
+  /** Requests since the start, streams aside, and those of them that were answered with a status of 500 and above. */
+  readonly counts: { readonly requests: number; readonly failed: number };
 }
 
 /** What nginx writes for a client that left before the answer; it goes to logs and metrics only. */
@@ -25,7 +27,7 @@ const CLIENT_GONE = 499;
 const UNKNOWN = 'unknown';
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** Asked for by machines every few seconds. */
-const QUIET = new Set(['/healthz', '/readyz', '/metrics', '/v1/alerts']);
+const QUIET = new Set(['/healthz', '/readyz', '/metrics', '/v1/alerts', '/v1/live']);
 
 /** The pattern, never the URL: ids and names stay out of logs, and labels stay few. */
 const routeOf = (request: FastifyRequest): string => (request.is404 ? UNKNOWN : (request.routeOptions.url ?? UNKNOWN));
@@ -90,16 +92,24 @@ export function createObserver(logger: Logger, which: HttpSettings['logRequests'
     else logger.info(fields, 'request');
   };
 
+  const counts = { requests: 0, failed: 0 };
+
   return {
     registry,
+    counts,
     begin(request, reply) {
       const startedMs = performance.now();
       reply.raw.once('close', () => {
         const durationMs = performance.now() - startedMs;
-        const status = reply.raw.writableFinished ? reply.raw.statusCode : CLIENT_GONE;
+        const isStream = request.routeOptions.config?.stream === true && reply.raw.statusCode === 200;
+        const status = reply.raw.writableFinished || isStream ? reply.raw.statusCode : CLIENT_GONE;
         const labels = { route: routeOf(request), method: methodOf(request) };
         requests.inc({ ...labels, status: `${Math.floor(status / 100)}xx` });
-        duration.observe(labels, durationMs / 1000);
+        if (!isStream) {
+          duration.observe(labels, durationMs / 1000);
+          counts.requests += 1;
+          if (status >= 500) counts.failed += 1;
+        }
         log(request, status, durationMs);
       });
     },

@@ -14,6 +14,7 @@ export type HttpCode =
   | 'REQUEST_TIMEOUT'
   | 'RESPONSE_TIMEOUT'
   | 'ROUTE_NOT_FOUND'
+  | 'TOO_MANY_WATCHERS'
   | 'URL_TOO_LONG';
 
 export type ProblemCode = ErrorCode | HttpCode;
@@ -84,6 +85,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freez
     retryAfterSeconds: 2,
   },
   ROUTE_NOT_FOUND: { status: 404, title: 'No such route' },
+  TOO_MANY_WATCHERS: { status: 503, title: 'Too many watchers', retryAfterSeconds: 10 },
   URL_TOO_LONG: { status: 414, title: 'URL too long' },
 });
 

@@ -112,6 +112,15 @@ describe('forebay start', () => {
     expect(await (await fetch(metricsUrl ?? '')).text()).toContain('forebay_');
   });
 
+  test('the page at / comes with all of its files', async () => {
+    const url = await start().url();
+    const page = await fetch(url);
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    const named = [...(await page.text()).matchAll(/(?:href|src)="(dashboard\/[^"]+)"/g)].map(([, name]) => name);
+    expect(named).toContain('dashboard/main.js');
+    for (const name of named) expect([name, (await fetch(`${url}/${name}`)).status]).toEqual([name, 200]);
+  });
+
   test('a change between two starts is seen after the second, and the rest is left as it is', async () => {
     const first = start();
     const url = await first.url();

@@ -12,6 +12,9 @@ import { attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput } 
 import type { WriteCondition } from '../../src/files/store.ts';
 import type { FileTransaction } from '../../src/files/transactions.ts';
 import type { Forebay, Readiness } from '../../src/forebay.ts';
+import type { ForebayEvent } from '../../src/event-log.ts';
+import type { Vitals } from '../../src/vitals.ts';
+import { calmVitals } from './vitals.ts';
 import { Reporter } from '../../src/metrics/report/reporter.ts';
 import { systemClock } from '../../src/core/clock.ts';
 
@@ -39,6 +42,8 @@ export interface MemoryForebay extends Forebay {
   readonly waiting: AbortSignal[];
   readinessNow: Readiness;
   alertsNow: Alert[];
+  vitalsNow: Vitals;
+  eventsNow: ForebayEvent[];
   invalidation: InvalidationState;
   readonly invalidated: unknown[];
   /** Without Redis before the service is made of it: `null`. */
@@ -216,8 +221,13 @@ export function createMemoryForebay(): MemoryForebay {
     waiting: [],
     readinessNow: { ready: true, database: 'up', redis: 'up', breaker: 'closed', stalenessMs: 12, maxStalenessMs: 1000, reasons: [] },
     alertsNow: [],
+    vitalsNow: calmVitals(),
+    eventsNow: [],
     invalidation: 'applied',
     invalidated: [],
+    vitals: () => forebay.vitalsNow,
+    popular: () => [...rows.keys()].map((id) => ({ id, cache: 'info' as const, reads: 2 })),
+    events: (after = 0) => forebay.eventsNow.filter(({ number }) => number > after),
     readiness: async () => forebay.readinessNow,
     alerts: () => forebay.alertsNow,
     // Without tiers there is nothing to report but nothing.

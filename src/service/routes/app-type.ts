@@ -5,6 +5,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Whether the route needs the token, if there is one. */
     readonly guarded?: boolean;
+    /** Whether the answer goes on until the client leaves: that is no failure, and its length says nothing of how quick the service is. */
+    readonly stream?: boolean;
   }
 }
 

@@ -31,6 +31,7 @@ describe('the token', () => {
     ['POST', '/v1/cache/invalidate'],
     ['DELETE', `/v1/cache/files/${ID}`],
     ['GET', `/v1/cache/files/${ID}`],
+    ['GET', '/v1/cache/hot'],
     ['POST', '/v1/admin/redis/isolate'],
     ['POST', '/v1/admin/redis/restore'],
   ] as const;
@@ -50,7 +51,16 @@ describe('the token', () => {
 
   it('is not needed for reads', async () => {
     await using h = await startHarness({ token: TOKEN });
-    for (const path of [`/v1/files/${ID}/meta`, '/healthz', '/readyz', '/metrics', '/v1/alerts', '/openapi.json']) {
+    for (const path of [
+      `/v1/files/${ID}/meta`,
+      '/healthz',
+      '/readyz',
+      '/metrics',
+      '/v1/alerts',
+      '/openapi.json',
+      '/',
+      '/dashboard/main.js',
+    ]) {
       expect((await h.call(path)).status).not.toBe(401);
     }
     expect((await h.call('/v1/files/batch-get', { method: 'POST', json: { ids: [ID] } })).status).toBe(200);

@@ -1,0 +1,2 @@
+/** The charts' library, which the service hands out under this name as it was installed. */
+export { default } from 'uplot';
