@@ -31,7 +31,6 @@ export interface Fleet extends AsyncDisposable {
   readonly instances: readonly [relay: Instance, second: Instance, third: Instance];
   /** Between the third instance and Redis. */
   readonly proxy: FaultProxy;
-  readonly ids: readonly string[];
   /** How long there has been load, and how many requests were answered. */
   load(): { readonly seconds: number; readonly reads: number; readonly writes: number };
 }
@@ -84,7 +83,6 @@ export async function startFleet(): Promise<Fleet> {
     },
     instances,
     proxy,
-    ids,
     load: load.state,
     [Symbol.asyncDispose]: end,
   };
