@@ -40,7 +40,10 @@ export function liveRoute(app: App, live: Live): void {
     },
     handler: (request, reply) => {
       if (!live.admits())
-        throw new HttpFault('TOO_MANY_WATCHERS', `${LIVE.maxWatchers} streams are open already; close one, or ask another instance`);
+        throw new HttpFault(
+          'TOO_MANY_WATCHERS',
+          `no stream is begun: ${LIVE.maxWatchers} are open already, or the service is closing; close one, or ask another instance`,
+        );
       reply.hijack();
       reply.raw.writeHead(200, { ...HEADERS, 'x-request-id': request.id });
       const leave = live.watch(watcherOn(reply.raw));
