@@ -22,7 +22,7 @@ export const mutations: readonly Mutation[] = [
     name: 'no-lease-check',
     without: 'a loaded value is stored in Redis though its lease is gone',
     caughtBy: ['bus-half-open', 'bus-closed'],
-    edits: [{ file: 'redis/scripts/fill.lua', find: "if redis.call('GET', KEYS[2]) ~= ARGV[1] then\n  return 0\nend\n", put: '' }],
+    edits: [{ file: 'redis/scripts/fill.lua', find: "if redis.call('GET', KEYS[2]) ~= mark .. ARGV[1] then\n  return 0\nend\n", put: '' }],
   },
   {
     name: 'no-as-of',
