@@ -39,6 +39,8 @@ export interface RedisOptions {
 export interface LinkOptions extends Omit<RedisOptions, 'url'> {
   /** Told of each error that the server answered with. */
   readonly onReplyError?: (error: Error) => void;
+  /** Asks a server whose breaker is not closed whether calls would be answered; rejects if not. @defaultValue PING */
+  readonly probe?: (client: Redis) => Promise<unknown>;
 }
 
 /** The connections of one tier to one server, a few for commands, behind a breaker, and one for the bus; and each change of the first between up and down, told once: they are up while one of them is. */
@@ -64,7 +66,7 @@ export class RedisLink {
     this.chance = options.chance ?? systemChance;
     this.prefix = options.keyPrefix ?? '';
     this.boundMs = options.maxStalenessMs ?? 1000;
-    const { connect = openConnection, onStateChange = () => {}, breaker, onBreakerChange } = options;
+    const { connect = openConnection, onStateChange = () => {}, breaker, onBreakerChange, probe = (client) => client.ping() } = options;
     this.#open = (name) =>
       connect({
         endpoint,
@@ -76,7 +78,7 @@ export class RedisLink {
     this.breaker = new Breaker({
       clock: this.clock,
       chance: this.chance,
-      probe: () => (this.connection === 'up' ? this.client.ping() : null),
+      probe: () => (this.connection === 'up' ? probe(this.client) : null),
       ...(onBreakerChange === undefined ? {} : { onChange: onBreakerChange }),
       ...(breaker === undefined ? {} : { options: breaker }),
     });

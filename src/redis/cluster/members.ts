@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { systemClock } from '../../core/clock.ts';
 import { systemChance } from '../../core/random.ts';
 import { openConnection } from '../connection.ts';
@@ -124,6 +125,7 @@ export class ClusterMembers<P> {
     const link = new RedisLink(
       {
         ...redis,
+        probe: isServing,
         onReplyError: (error) => {
           onReplyError?.(name, error);
           if (MAP_IS_OLD.test(error.message)) this.refresh();
@@ -147,4 +149,10 @@ export class ClusterMembers<P> {
     this.#told = state;
     this.#o.redis.onStateChange?.(state, state === 'up' ? 'a node of the Cluster is connected' : 'no node of the Cluster can be reached');
   }
+}
+
+/** A node of a Cluster that is down, or that finds itself alone, answers PING and refuses everything else (CLUSTERDOWN): a breaker that closed on PING would open again with the next calls, and so on until the Cluster is whole. */
+async function isServing(client: Redis): Promise<void> {
+  const info = String(await client.call('CLUSTER', 'INFO'));
+  if (!info.includes('cluster_state:ok')) throw new Error('CLUSTERDOWN as it says of itself');
 }
