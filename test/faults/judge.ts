@@ -20,7 +20,6 @@ export function judge(
   console.log(
     `${name}: ${reads} reads, ${writes} writes, ${errors.length} errors, worst staleness ${worstStaleMs.toFixed(0)} ms, p99 ${p99Ms.toFixed(1)} ms (of a query ${databaseP99Ms.toFixed(1)} ms), worst ${worstMs.toFixed(0)} ms, ${logLines.length} log lines, ${(grownBytes / 1024 ** 2).toFixed(1)} MB grown`,
   );
-  if (process.env.LINES) console.log(logLines.join('\n'));
   expect(errors).toEqual([]);
   expect(overBound).toBe(0);
   expect(p99Ms).toBeLessThan(BUDGET_MS + databaseP99Ms + TOLERANCE_MS);
