@@ -10,6 +10,7 @@ import type { TempFolder } from '../temp-folder.ts';
 import { tempFolder } from '../temp-folder.ts';
 import type { RedisControl } from './control.ts';
 import { RedisFront } from './front.ts';
+import { asked, until } from './until.ts';
 
 /** A server, and the port at which clients find it. */
 interface Served {
@@ -93,9 +94,9 @@ export class OneServerControl implements RedisControl {
     const link = await FaultProxy.start({ target: this.#primary.server.port });
     const replica = await serve(this.#certificates, ['--replicaof', '127.0.0.1', String(link.port), '--repl-diskless-sync-delay', '0']);
     this.#replica = { ...replica, link };
-    const client = new Redis(replica.server.port, '127.0.0.1');
-    while (!(await client.info('replication')).includes('master_link_status:up')) await new Promise((resolve) => setTimeout(resolve, 20));
-    client.disconnect();
+    await until('the replica is in step', async () =>
+      (await asked(replica.server.port, (client) => client.info('replication'))).includes('master_link_status:up'),
+    );
   }
 
   async cutReplication(): Promise<void> {
@@ -115,13 +116,7 @@ export class OneServerControl implements RedisControl {
   }
 
   async ask(work: (client: Redis) => Promise<void>): Promise<void> {
-    const client = new Redis(this.#primary.server.port, '127.0.0.1');
-    client.on('error', () => {});
-    try {
-      await work(client);
-    } finally {
-      client.disconnect();
-    }
+    await asked(this.#primary.server.port, work);
   }
 
   #lead(served: Served): void {
