@@ -8,6 +8,8 @@ export interface AskOptions {
   readonly signal: AbortSignal;
   /** Sent as JSON by POST; without one the question is a GET. */
   readonly body?: object;
+  /** Sent as bytes by POST, in place of `body`. */
+  readonly stream?: ReadableStream<Uint8Array>;
   /** Statuses besides those of success whose JSON is an answer too. */
   readonly also?: readonly number[];
 }
@@ -40,32 +42,61 @@ export function serviceUrl(given: string | undefined, { host, port }: Pick<Confi
  * Asks a running service and resolves to the JSON of its answer.
  * @throws {ForebayError} `SERVICE_UNREACHABLE`, `UNAUTHORIZED`, `INPUT_INVALID` when the service says so
  */
-export async function askService(path: string, { url, token, signal, body: sent, also = [] }: AskOptions): Promise<unknown> {
-  const at = new URL(url.href.replace(/\/*$/, '') + path);
-  const where = at.origin;
-  let response: Response;
-  let text: string;
+export async function askService(path: string, options: AskOptions): Promise<unknown> {
+  const { signal } = options;
+  const timed = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  const response = await openAnswer(path, { ...options, signal: timed });
+  const body = parsed(await received(() => response.text(), { ...options, signal: timed }));
+  if (body !== undefined) return body;
+  throw refusal(response.status, body, options);
+}
+
+/**
+ * Asks a running service and resolves to its answer, whose body is still to come.
+ * @throws {ForebayError} as `askService`
+ */
+export async function openAnswer(path: string, options: AskOptions): Promise<Response> {
+  const { url, token, signal, body, stream, also = [] } = options;
+  const type = stream === undefined ? 'application/json' : 'application/octet-stream';
+  const sent = stream ?? (body === undefined ? undefined : JSON.stringify(body));
+  const response = await received(
+    () =>
+      fetch(new URL(url.href.replace(/\/*$/, '') + path), {
+        headers: {
+          accept: 'application/json, */*;q=0.1',
+          ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+          ...(sent === undefined ? {} : { 'content-type': type }),
+        },
+        ...(sent === undefined ? {} : { method: 'POST', body: sent, duplex: 'half' }),
+        redirect: 'error',
+        signal,
+      }),
+    options,
+  );
+  if (response.ok || also.includes(response.status)) return response;
+  throw refusal(response.status, parsed(await received(() => response.text(), options)), options);
+}
+
+/** What `receive` gives; a connection that fails is told as a service that does not answer. */
+async function received<T>(receive: () => Promise<T>, { url, signal }: AskOptions): Promise<T> {
   try {
-    response = await fetch(at, {
-      headers: {
-        accept: 'application/json',
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-        ...(sent === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(sent === undefined ? {} : { method: 'POST', body: JSON.stringify(sent) }),
-      redirect: 'error',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
-    });
-    text = await response.text();
+    return await receive();
   } catch (error) {
-    if (signal.aborted) throw error;
-    throw new ForebayError('SERVICE_UNREACHABLE', `no service of Forebay answers at ${where} (${whyOf(error)}); start one, or give --url`, {
-      cause: error,
-    });
+    if (signal.aborted && !isTimeout(signal.reason)) throw error;
+    throw unreachable(url, error);
   }
-  const body = parsed(text);
-  if ((response.ok || also.includes(response.status)) && body !== undefined) return body;
-  throw refusal(response.status, body, where, token);
+}
+
+const isTimeout = (reason: unknown): boolean => reason instanceof Error && reason.name === 'TimeoutError';
+
+function unreachable(url: URL, error: unknown): ForebayError {
+  return new ForebayError(
+    'SERVICE_UNREACHABLE',
+    `no service of Forebay answers at ${url.origin} (${whyOf(error)}); start one, or give --url (a command that has it: --alone)`,
+    {
+      cause: error,
+    },
+  );
 }
 
 function whyOf(error: unknown): string {
@@ -84,7 +115,9 @@ function parsed(text: string): unknown {
   }
 }
 
-function refusal(status: number, body: unknown, where: string, token: string | null): ForebayError {
+/** The error for an answer that says no. */
+export function refusal(status: number, body: unknown, { url, token }: Pick<AskOptions, 'url' | 'token'>): ForebayError {
+  const where = url.origin;
   const detail =
     typeof body === 'object' && body !== null && 'detail' in body ? String(body.detail).slice(0, MAX_SHOWN) : `status ${status}`;
   if (status === 401) {

@@ -1,8 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { ForebayError } from '../core/errors.ts';
-import type { ConfigOption } from '../service/config.ts';
+import type { Config, ConfigOption } from '../service/config.ts';
+import { createLogger } from '../service/logger.ts';
+import { startService } from '../service/server.ts';
 import type { AskOptions } from './ask-service.ts';
-import { askService, serviceUrl } from './ask-service.ts';
+import { askService, openAnswer, serviceUrl } from './ask-service.ts';
+import { Closing } from './closing.ts';
+import { followService } from './follow-service.ts';
+import { openRuntime } from './runtime.ts';
 import { addSettingFlags, configOf } from './setting-flags.ts';
 import type { Shell } from './shell.ts';
 
@@ -15,11 +21,29 @@ export function addServiceFlags(command: Command): void {
   addSettingFlags(command, isUsed);
 }
 
+/** As `addServiceFlags`, for a command that can do without a running service: with `--alone` it opens what the settings say itself. */
+export function addServiceOrAloneFlags(command: Command): void {
+  command
+    .option('--url <URL>', 'where the service is (default: the host and port of the settings)')
+    .option('--alone', 'ask no service: open the database and Redis of the settings in this process, for as long as it takes');
+  addSettingFlags(command);
+}
+
+type More = Pick<AskOptions, 'body' | 'stream' | 'also'>;
+
 /** Questions to the service that a command line means. */
 export interface ServiceCaller {
   readonly url: URL;
   /** @throws {ForebayError} `SERVICE_UNREACHABLE`, `UNAUTHORIZED`, `INPUT_INVALID` */
-  ask<T>(path: string, schema: Schema<T>, more?: Pick<AskOptions, 'body' | 'also'>): Promise<T>;
+  ask<T>(path: string, schema: Schema<T>, more?: More): Promise<T>;
+  /** Asks for work that is told line by line, and resolves to its result. @throws {ForebayError} as `ask` */
+  follow<P, R>(path: string, schemas: { readonly progress: Schema<P>; readonly result: Schema<R> }, more: Follow<P>): Promise<R>;
+  /** An answer whose body is still to come. @throws {ForebayError} as `ask` */
+  open(path: string, more?: More): Promise<Response>;
+}
+
+interface Follow<P> extends More {
+  readonly onProgress: (progress: P) => void;
 }
 
 /** As much of a schema as is needed here. */
@@ -30,17 +54,50 @@ interface Schema<T> {
 /** @throws {ForebayError} `CONFIG_INVALID`, `INPUT_INVALID` */
 export function serviceOf(command: Command, shell: Shell): ServiceCaller {
   const config = configOf(command, shell);
-  const url = serviceUrl(command.opts<{ url?: string }>().url, config);
+  return callerOf(serviceUrl(command.opts<{ url?: string }>().url, config), config.token, shell);
+}
+
+/**
+ * Does `work` with the service that a command line means: a running one, or with `--alone` one of its own, which listens on loopback only and is closed afterwards.
+ * @throws {ForebayError} as `serviceOf`; with `--alone` also `DATA_DIR_IN_USE`, `DATABASE_UNAVAILABLE`, `SCHEMA_NEWER`, and `CLOSED` when told to stop while it opens
+ */
+export async function withService<T>(command: Command, shell: Shell, work: (service: ServiceCaller) => Promise<T>): Promise<T> {
+  const { alone = false, url } = command.opts<{ alone?: boolean; url?: string }>();
+  if (!alone) return work(serviceOf(command, shell));
+  if (url !== undefined)
+    throw new ForebayError('INPUT_INVALID', '--alone asks no service: leave out --url, or --alone', { field: 'alone' });
+  const config = configOf(command, shell);
+  const logger = createLogger({ level: quieter(config.logLevel), format: config.logFormat });
+  const closing = new Closing();
+  try {
+    const { forebay } = await openRuntime({ ...config, warm: 'off' }, shell, logger, closing);
+    const token = randomBytes(24).toString('hex');
+    const service = await startService({ forebay, config: { ...config, host: '127.0.0.1', port: 0, token, logRequests: 'none' }, logger });
+    closing.add('HTTP service', () => service.close());
+    return await work(callerOf(new URL(service.url), token, shell));
+  } finally {
+    for (const { name, error } of await closing.close()) logger.error({ error }, `closing the ${name} failed`);
+  }
+}
+
+/** A service that lives for one command has nothing to tell but what goes wrong, unless more was asked for. */
+const quieter = (level: Config['logLevel']): Config['logLevel'] => (level === 'info' ? 'warn' : level);
+
+function callerOf(url: URL, token: string | null, shell: Shell): ServiceCaller {
+  const options = { url, token, signal: shell.stop };
+  const checked = <T>(schema: Schema<T>, answer: unknown): T => {
+    const read = schema.safeParse(answer);
+    if (read.success) return read.data;
+    throw new ForebayError(
+      'SERVICE_UNREACHABLE',
+      `what ${url.origin} answered is nothing that this version reads: is it a service of Forebay, of the same version?`,
+    );
+  };
   return {
     url,
-    ask: async (path, schema, more = {}) => {
-      const answer = await askService(path, { url, token: config.token, signal: shell.stop, ...more });
-      const checked = schema.safeParse(answer);
-      if (checked.success) return checked.data;
-      throw new ForebayError(
-        'SERVICE_UNREACHABLE',
-        `what ${url.origin} answered is nothing that this version reads: is it a service of Forebay, of the same version?`,
-      );
-    },
+    ask: async (path, schema, more = {}) => checked(schema, await askService(path, { ...options, ...more })),
+    follow: async (path, { progress, result }, { onProgress, ...more }) =>
+      checked(result, await followService(path, { ...options, ...more }, (told) => onProgress(checked(progress, told)))),
+    open: (path, more = {}) => openAnswer(path, { ...options, ...more }),
   };
 }

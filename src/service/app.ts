@@ -5,6 +5,7 @@ import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Logger } from '../core/logger.ts';
 import { silentLogger } from '../core/logger.ts';
+import { ForebayError } from '../core/errors.ts';
 import type { Forebay } from '../forebay.ts';
 import { bearerCheck } from './auth.ts';
 import { dashboard } from './dashboard/dashboard.ts';
@@ -113,7 +114,8 @@ function addHooks(app: App, observer: Observer, { token, handlerTimeoutMs }: Htt
   });
   // From here on the request is whole: how long it took to arrive is under its own limit.
   app.addHook('preValidation', (request, reply, done) => {
-    limitWaiting(request, reply, handlerTimeoutMs, (error) => {
+    const limitMs = request.routeOptions.config.stream === true ? null : handlerTimeoutMs;
+    limitWaiting(request, reply, limitMs, (error) => {
       sendFault(observer, error, request, reply);
     });
     done();
@@ -139,10 +141,10 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
   const settings = httpSettings(config);
   const observer = createObserver(logger, settings.logRequests);
   const app = buildServer(settings, observer);
-  let closing = false;
+  const closing = new AbortController();
   const dropSilent = watchSilentConnections(app.server);
   app.addHook('preClose', (done) => {
-    closing = true;
+    closing.abort(new ForebayError('CLOSED', 'the service is closing'));
     dropSilent();
     done();
   });
@@ -153,7 +155,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     done();
   });
   app.addHook('onSend', (_request, reply, payload, done) => {
-    if (closing) reply.header('connection', 'close');
+    if (closing.signal.aborted) reply.header('connection', 'close');
     done(null, payload);
   });
   describeApi(app, API_VERSION);
@@ -164,7 +166,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     cacheAdminRoutes(app, forebay.files);
     redisAdminRoutes(app, forebay.redis);
     reportRoutes(app, forebay);
-    operationsRoutes(app, forebay, observer.registry, () => closing);
+    operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);
     dashboard(app, forebay, observer, logger, settings);
   });
   return app;

@@ -35,6 +35,7 @@ describe.each([
   let redis: Awaited<ReturnType<typeof startServers>>;
   let forebay: Forebay;
   let service: Service;
+  let database: string;
   let ids: string[];
   const ask = (args: readonly string[], options: ProgramOptions = {}): ReturnType<typeof run> =>
     run([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
@@ -42,8 +43,9 @@ describe.each([
 
   beforeAll(async () => {
     redis = await startServers();
+    database = await postgres.createDatabase(`commands_${kind === 'a Cluster' ? 1 : 0}`);
     forebay = await createForebay({
-      database: await postgres.createDatabase(`commands_${kind === 'a Cluster' ? 1 : 0}`),
+      database,
       redis: redis.url,
       warm: 'off',
     });
@@ -91,6 +93,21 @@ describe.each([
     expect(await Promise.all(ids.map(isCached))).toEqual([false, false, true]);
     expect((await forebay.files.inspect(first)).remote.state).toBe('none');
     expect(await isCached(third)).toBe(true);
+  });
+
+  test('with --alone it needs no service: every running instance hears of it, and none but the settings are asked', async () => {
+    const [first = ''] = ids;
+    const servers = ['--database-url', database, '--redis-url', redis.url, '--alone'];
+    expect(await run(['invalidate', first, ...servers])).toMatchObject({
+      code: 0,
+      stdout: 'Every cache has forgotten 1 file.\n',
+      stderr: '',
+    });
+    await eventually(async () => expect(await Promise.all(ids.map(isCached))).toEqual([false, true, true]));
+    expect(await run(['invalidate', first, ...servers, '--url', service.url])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('leave out --url, or --alone'),
+    });
   });
 
   test('invalidate by tag reaches those that carry it', async () => {

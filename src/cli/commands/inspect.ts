@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Inspection, TierInspection } from '../../cache/inspect.ts';
 import { fileId } from '../../files/records.ts';
 import { inspections } from '../../service/routes/schemas.ts';
-import { addServiceFlags, serviceOf } from '../service-command.ts';
+import { addServiceOrAloneFlags, withService } from '../service-command.ts';
 import { EXIT, type ExitCode, type Shell } from '../shell.ts';
 
 const EXAMPLES = `
@@ -19,10 +19,10 @@ export function inspectCommand(shell: Shell, done: (code: ExitCode) => void): Co
     .description('Show what process memory and Redis hold of a file, and say what the next read will do.')
     .argument('<ID>', 'id of the file')
     .option('--json', 'print JSON');
-  addServiceFlags(command);
+  addServiceOrAloneFlags(command);
   return command.addHelpText('after', EXAMPLES).action(async (id: string) => {
     const checked = fileId(id);
-    const found = await serviceOf(command, shell).ask(`/v1/cache/files/${checked}`, inspections);
+    const found = await withService(command, shell, (service) => service.ask(`/v1/cache/files/${checked}`, inspections));
     if (command.opts<{ json?: boolean }>().json === true) shell.out(JSON.stringify(found, null, 2));
     else shell.out(describeInspections(found));
     done(EXIT.ok);

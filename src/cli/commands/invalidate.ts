@@ -4,7 +4,7 @@ import { ForebayError } from '../../core/errors.ts';
 import { fileId } from '../../files/records.ts';
 import { invalidated, MAX_BATCH } from '../../service/routes/schemas.ts';
 import type { ServiceCaller } from '../service-command.ts';
-import { addServiceFlags, serviceOf } from '../service-command.ts';
+import { addServiceOrAloneFlags, withService } from '../service-command.ts';
 import { EXIT, type ExitCode, type Shell } from '../shell.ts';
 
 interface Flags {
@@ -31,6 +31,7 @@ Examples:
   psql -Atc "select id from documents where …" | forebay invalidate -      ids from standard input, one in a line
   forebay invalidate --tag folder:/srv/a --tag owner:ann
   forebay invalidate --all                          everything; asks first, and takes --yes in scripts
+  forebay invalidate --tag owner:ann --alone        without a running service, on the database and Redis of the settings
 
 Exit codes: 0 every cache has heard of it, or it is queued until Redis is back ("invalidation": "queued"); 1 it failed: run it again; 2 wrong command line.`;
 
@@ -44,7 +45,7 @@ export function invalidateCommand(shell: Shell, done: (code: ExitCode) => void):
     .option('--yes', 'do not ask before --all')
     .option('--dry-run', 'say what would be forgotten, and change nothing')
     .option('--json', 'print the outcome as JSON');
-  addServiceFlags(command);
+  addServiceOrAloneFlags(command);
   return command.addHelpText('after', EXAMPLES).action(async (given: string[]) => {
     done(await invalidate(command, shell, given));
   });
@@ -52,20 +53,21 @@ export function invalidateCommand(shell: Shell, done: (code: ExitCode) => void):
 
 async function invalidate(command: Command, shell: Shell, given: readonly string[]): Promise<ExitCode> {
   const flags = command.opts<Flags>();
-  const service = serviceOf(command, shell);
   const targets = await targetsOf(given, flags, shell);
   if (flags.dryRun === true) {
     tell(shell, flags, targets, null);
     return EXIT.ok;
   }
-  if (targets.all && !(await isMeant(shell, flags, service))) return EXIT.interrupted;
   try {
-    tell(shell, flags, targets, await send(service, targets));
+    return await withService(command, shell, async (service) => {
+      if (targets.all && !(await isMeant(shell, flags, service))) return EXIT.interrupted;
+      tell(shell, flags, targets, await send(service, targets));
+      return EXIT.ok;
+    });
   } catch (error) {
     if (shell.stop.aborted) return EXIT.interrupted;
     throw error;
   }
-  return EXIT.ok;
 }
 
 async function targetsOf(given: readonly string[], { tag: tags = [], all = false }: Flags, shell: Shell): Promise<Targets> {
