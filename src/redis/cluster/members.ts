@@ -46,7 +46,10 @@ export class ClusterMembers<P> {
   /** The member that serves each slot. */
   #bySlot: (Member<P> | undefined)[] = [];
   #told: 'up' | 'down' | null = null;
+  /** The members of the first map were tried, or there was no map: only then is 'down' more than not yet connected. */
+  #tried = false;
   #closed = false;
+  readonly #opened: Promise<void>;
 
   constructor(options: MembersOptions<P>) {
     const { redis, address } = options;
@@ -59,12 +62,19 @@ export class ClusterMembers<P> {
       connect: redis.connect ?? openConnection,
       onChange: (nodes) => this.#arrange(nodes),
     });
+    this.#opened = this.#tryFirst();
   }
 
   /** Resolves when the first map is there, or cannot be had, and its members were tried. */
-  async opened(): Promise<void> {
+  opened(): Promise<void> {
+    return this.#opened;
+  }
+
+  async #tryFirst(): Promise<void> {
     await this.#topology.opened;
     await Promise.all(this.all().map(({ link }) => link.connected));
+    this.#tried = true;
+    this.#tell();
   }
 
   all(): readonly Member<P>[] {
@@ -145,7 +155,7 @@ export class ClusterMembers<P> {
 
   #tell(): void {
     const state = this.state();
-    if (state === this.#told || this.#closed) return;
+    if (state === this.#told || this.#closed || (state === 'down' && !this.#tried)) return;
     this.#told = state;
     this.#o.redis.onStateChange?.(state, state === 'up' ? 'a node of the Cluster is connected' : 'no node of the Cluster can be reached');
   }
