@@ -11,6 +11,11 @@ export interface WarmKey {
   readonly key: string;
 }
 
+/** A popular key with its place in the order: of the same heat, the name decides. */
+export interface RankedKey extends WarmKey {
+  readonly heat: number;
+}
+
 /**
  * What all instances together read most, kept where it outlives Redis. Counts fade by half in each half-life; those of different times and instances add up.
  *
@@ -19,8 +24,10 @@ export interface WarmKey {
 export interface PopularStore {
   /** Adds reads of this moment; each key at most once in a call, a thousand at most. Gives how many of the keys it did not know before. */
   add(cache: string, keys: readonly PopularKey[], call?: PopularCall): Promise<number>;
-  /** The most popular keys of these caches, the most popular one first. */
-  top(caches: readonly string[], most: number, call?: PopularCall): Promise<WarmKey[]>;
+  /** The most popular keys of these caches, the most popular one first; those that come after `after` in this order, or from the beginning. */
+  top(caches: readonly string[], most: number, after: RankedKey | null, call?: PopularCall): Promise<RankedKey[]>;
+  /** Keys of these caches that are known. */
+  size(caches: readonly string[], call?: PopularCall): Promise<number>;
   /** Removes the least popular rows beyond `most`, a bounded number in one call: `removed` is 0 when there are none, or somebody else is at it. */
   trim(most: number, call?: PopularCall): Promise<{ readonly kept: number; readonly removed: number }>;
 }

@@ -5,6 +5,7 @@ import type { WarmOptions, WarmResult } from './cache-types.ts';
 import { encodeEntry } from './entry.ts';
 import type { Pacer } from './pacer.ts';
 import { pause } from './pacer.ts';
+import { PopularList } from './popular-list.ts';
 import type { PopularStore, WarmKey } from './popular-store.ts';
 import type { RemoteTier } from './remote-tier.ts';
 
@@ -30,8 +31,6 @@ export const WARMING = Object.freeze({
   doneMs: 600_000,
   /** Longest wait for the remote tier to say who may warm, in ms. */
   askMs: 1_000,
-  /** Longest wait for the list of popular keys, in ms. */
-  listMs: 30_000,
 });
 
 /** Names the permission to warm, as if it were a value: its lease is held by who warms, and the value says that somebody has. */
@@ -94,6 +93,9 @@ export interface WarmerOptions {
   readonly uniqueId: () => string;
   readonly logger: Logger;
 }
+
+/** Gives the next keys, so many at most; none when that was all. */
+type TakeKeys = (most: number) => Promise<readonly WarmKey[]>;
 
 /** Where one warming stands. */
 interface Course {
@@ -203,13 +205,14 @@ export class Warmer {
   }
 
   async #warm(course: Course): Promise<WarmOutcome> {
-    const { counts, signal } = course;
+    const { signal, limit } = course;
+    const { store, targets, pacer, clock } = this.#o;
+    const caches = targets.map(({ name }) => name);
     for (;;) {
       this.#again = false;
-      const keys = await this.#list(course);
-      Object.assign(counts, { popular: keys.length, done: 0, loaded: 0, found: 0, absent: 0, failed: 0 });
-      if (keys.length > 0) this.#o.logger.info({ popular: keys.length }, 'warming begins');
-      const outcome = await this.#goThrough(course, keys);
+      Object.assign(course.counts, { popular: 0, done: 0, loaded: 0, found: 0, absent: 0, failed: 0 });
+      const list = new PopularList({ store, caches, limit, pacer, clock, signal });
+      const outcome = await this.#goThrough(course, list);
       if (outcome !== 'done' || !this.#again) return outcome;
       // Whatever was filled before is gone, the permission included, most often.
       signal.throwIfAborted();
@@ -219,48 +222,37 @@ export class Warmer {
     }
   }
 
-  async #list({ limit, signal }: Course): Promise<WarmKey[]> {
-    const { store, targets, clock, pacer } = this.#o;
-    const startedAt = clock.now();
-    const late = new AbortController();
-    const timer = clock.schedule(WARMING.listMs, () =>
-      late.abort(new ForebayError('DATABASE_UNAVAILABLE', `the popular keys were not told within ${WARMING.listMs} ms`)),
-    );
-    try {
-      const names = targets.map(({ name }) => name);
-      return await store.top(names, limit, { signal: AbortSignal.any([signal, late.signal]) });
-    } finally {
-      timer.cancel();
-      // It is load of the database as the rounds are: 20 ms of Postgres' processor for 13,000 keys.
-      pacer.note(clock.now() - startedAt, 1, 1);
-    }
-  }
-
   /** Goes through the keys, and once or twice more through the rounds of which something failed. */
-  async #goThrough(course: Course, keys: readonly WarmKey[]): Promise<WarmOutcome> {
-    let left = keys;
+  async #goThrough(course: Course, list: PopularList): Promise<WarmOutcome> {
+    const { counts, signal } = course;
+    let take: TakeKeys = async (most) => {
+      const keys = await list.take(most);
+      if (counts.popular === 0 && keys.length > 0) this.#o.logger.info({ popular: list.size }, 'warming begins');
+      counts.popular = list.size;
+      return keys;
+    };
     for (let pass = 1; ; pass += 1) {
-      const missed = await this.#round(course, left, pass === WARMING.passes);
+      const missed = await this.#round(course, take, pass === WARMING.passes);
       if (!Array.isArray(missed)) return missed;
       if (missed.length === 0 || this.#again) return 'done';
       // A lease that was given, but not in time to be heard of, has to end first.
-      await pause(this.#o.clock, WARMING.betweenPassesMs, course.signal);
-      left = missed;
+      await pause(this.#o.clock, WARMING.betweenPassesMs, signal);
+      take = (most) => Promise.resolve(missed.splice(0, most));
     }
   }
 
   /** Goes through keys once. Gives those of the rounds of which something failed, unless it is the last pass. */
-  async #round(course: Course, keys: readonly WarmKey[], isLast: boolean): Promise<WarmOutcome | WarmKey[]> {
+  async #round(course: Course, take: TakeKeys, isLast: boolean): Promise<WarmOutcome | WarmKey[]> {
     const { clock, pacer } = this.#o;
     const { counts, signal } = course;
     const missed: WarmKey[] = [];
     let size: number = WARMING.batch;
     let bad = 0;
-    for (let at = 0; at < keys.length && !this.#again;) {
+    while (!this.#again) {
+      const batch = await take(size);
+      if (batch.length === 0) break;
       await pacer.turn(signal);
       if (!(await this.#renew(course))) return 'elsewhere';
-      const batch = keys.slice(at, at + size);
-      at += batch.length;
       const result = await this.#bring(batch);
       counts.loaded += result.loaded;
       this.counts.loaded += result.loaded;

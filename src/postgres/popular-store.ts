@@ -1,4 +1,4 @@
-import type { PopularStore, WarmKey } from '../cache/popular-store.ts';
+import type { PopularStore, RankedKey } from '../cache/popular-store.ts';
 import type { Queryable } from './database.ts';
 
 /** After how long a read counts half: as long as in the read rate that TTLs follow, so that both speak of the same popularity. The same for all instances: the heats of two half-lives cannot be compared. */
@@ -7,7 +7,11 @@ const HALF_LIFE_S = 6 * 3600;
 const TRIM_PIECE = 2000;
 
 const ADD = 'select forebay.add_popular($1, $2::text[], $3::int[], $4) as added';
-const TOP = 'select cache, id as key from forebay.popular where cache = any($1::text[]) order by heat desc, cache, id limit $2';
+const TOP = `
+  select cache, id as key, heat from forebay.popular
+   where cache = any($1::text[]) and ($3::float8 is null or heat < $3 or heat = $3 and (cache, id) > ($4, $5))
+   order by heat desc, cache, id limit $2`;
+const SIZE = 'select count(*)::integer as size from forebay.popular where cache = any($1::text[])';
 const TRIM = 'select kept, removed from forebay.trim_popular($1, $2)';
 
 /** The popular keys in a database that was migrated. */
@@ -21,7 +25,12 @@ export function createPopularStore(database: Queryable): PopularStore {
       );
       return rows[0]?.added ?? 0;
     },
-    top: (caches, most, call) => database.query<WarmKey>(TOP, [caches, most], call),
+    top: (caches, most, after, call) =>
+      database.query<RankedKey>(TOP, [caches, most, after?.heat ?? null, after?.cache ?? null, after?.key ?? null], call),
+    size: async (caches, call) => {
+      const [row] = await database.query<{ size: number }>(SIZE, [caches], call);
+      return row?.size ?? 0;
+    },
     trim: async (most, call) => {
       const [row] = await database.query<{ kept: number; removed: number }>(TRIM, [most, TRIM_PIECE], call);
       return row ?? { kept: 0, removed: 0 };

@@ -22,7 +22,8 @@ export function describePopularStore(name: string, open: () => Promise<Database>
         cache,
         Object.entries(reads).map(([key, count]) => ({ key, reads: count })),
       );
-    const top = async (most = 100): Promise<string[]> => (await store.top(['a', 'b'], most)).map(({ cache, key }) => `${cache} ${key}`);
+    const top = async (most = 100): Promise<string[]> =>
+      (await store.top(['a', 'b'], most, null)).map(({ cache, key }) => `${cache} ${key}`);
     /** As if all that is there had been counted so long ago. */
     const age = (seconds: number): Promise<unknown> =>
       database.query('update forebay.popular set heat = heat - $1', [seconds / HALF_LIFE_S]);
@@ -33,7 +34,23 @@ export function describePopularStore(name: string, open: () => Promise<Database>
       await add('c', { other: 99 });
       expect(await top()).toEqual(['a y', 'b x', 'b z', 'a x']);
       expect(await top(2)).toEqual(['a y', 'b x']);
-      expect(await store.top(['b'], 1)).toEqual([{ cache: 'b', key: 'x' }]);
+      expect(await store.top(['b'], 1, null)).toMatchObject([{ cache: 'b', key: 'x' }]);
+    });
+
+    it('a page begins after the last key of the one before, of the same heat too, and the size is told', async () => {
+      await add('a', { p: 4, q: 4, r: 4, s: 9 });
+      await add('b', { p: 4, t: 1 });
+      await add('c', { other: 99 });
+      const whole = await store.top(['a', 'b'], 100, null);
+      const paged: typeof whole = [];
+      for (;;) {
+        const page = await store.top(['a', 'b'], 2, paged.at(-1) ?? null);
+        if (page.length === 0) break;
+        paged.push(...page);
+      }
+      expect(paged).toEqual(whole);
+      expect(paged).toHaveLength(6);
+      expect(await store.size(['a', 'b'])).toBe(6);
     });
 
     it('counts of two instances add up, and it is told which keys are new', async () => {

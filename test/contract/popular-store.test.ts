@@ -30,6 +30,6 @@ describe('the popular keys of many instances at once', () => {
       Array.from({ length: 1000 }, (_, i) => ({ key: `k${i}`, reads: 2 + i })),
     );
     await Promise.all(Array.from({ length: 8 }, () => store.trim(900)));
-    expect(await store.top(['a'], 2000)).toHaveLength(900);
+    expect(await store.top(['a'], 2000, null)).toHaveLength(900);
   });
 });

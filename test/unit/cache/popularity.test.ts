@@ -21,6 +21,7 @@ function open({ maxRows = 1000 }: { maxRows?: number } = {}) {
       return world.isNew ? keys.length : 0;
     },
     top: () => Promise.resolve([]),
+    size: () => Promise.resolve(0),
     trim: (most) => {
       world.trims += 1;
       const removed = Math.max(0, Math.min(world.rows - most, 400));

@@ -11,7 +11,14 @@ import { FakeClock } from '../../support/fake-clock.ts';
 /** A fleet of warmers on one remote tier, whose one lease is kept here. */
 function open({ popular = 1200 }: { popular?: number } = {}) {
   const clock = new FakeClock();
-  const world = { holder: null as string | null, heldUntil: 0, done: false, remote: 'up' as 'off' | 'up' | 'away', lists: 0 };
+  const world = {
+    holder: null as string | null,
+    heldUntil: 0,
+    done: false,
+    remote: 'up' as 'off' | 'up' | 'away',
+    lists: 0,
+    pages: [] as number[],
+  };
   const batches: { by: string; size: number }[] = [];
   const answer: { of: (size: number) => Partial<WarmResult> | Promise<Partial<WarmResult>> } = {
     of: (size) => ({ present: size, loaded: size }),
@@ -46,11 +53,12 @@ function open({ popular = 1200 }: { popular?: number } = {}) {
       store: {
         add: () => Promise.resolve(0),
         trim: () => Promise.resolve({ kept: 0, removed: 0 }),
-        top: (_caches, most) => {
-          world.lists += 1;
-          return Promise.resolve(
-            Array.from({ length: Math.min(most, popular) }, (_, i) => ({ cache: i % 3 === 0 ? 'b' : 'a', key: `k${i}` })),
-          );
+        size: () => Promise.resolve(popular),
+        top: (_caches, most, after) => {
+          if (after === null) world.lists += 1;
+          world.pages.push(most);
+          const all = Array.from({ length: popular }, (_, i) => ({ cache: i % 3 === 0 ? 'b' : 'a', key: `k${i}`, heat: -i }));
+          return Promise.resolve(all.filter(({ heat }) => after === null || heat < after.heat).slice(0, most));
         },
       },
       targets: [
@@ -77,6 +85,20 @@ describe('a warming', () => {
     expect(report).toMatchObject({ outcome: 'done', popular: 1200, loaded: 1200, found: 0, absent: 0, failed: 0 });
     expect(batches.map(({ size }) => size)).toEqual([333, 167, 333, 167, 134, 66]);
     expect(told.map(({ done }) => done)).toEqual([500, 1000, 1200]);
+    expect(told.map(({ popular }) => popular)).toEqual([1200, 1200, 1200]);
+  });
+
+  test('asks for the list page by page as it is used, the first one small, and for none that nobody wants', async () => {
+    const { openOne, world, clock } = open({ popular: 12_000 });
+    const stop = new AbortController();
+    const ending = openOne('one').run({ signal: stop.signal, onProgress: ({ done }) => done === 500 && stop.abort() });
+    await clock.pass(1000);
+    expect(await ending).toMatchObject({ outcome: 'stopped', loaded: 500 });
+    expect(world.pages).toEqual([500]);
+    const whole = openOne('two').run({ limit: 7000 });
+    await clock.pass(60_000);
+    expect(await whole).toMatchObject({ outcome: 'done', popular: 7000, loaded: 7000 });
+    expect(world.pages).toEqual([500, 500, 5000, 1500]);
   });
 
   test('says what was there, what is gone, and takes no more keys than asked for', async () => {
