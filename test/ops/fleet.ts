@@ -5,7 +5,9 @@ import { startPostgres } from '../support/postgres.ts';
 import type { Program } from '../support/program.ts';
 import { runProgram } from '../support/program.ts';
 import type { TestRedis } from '../support/redis.ts';
-import { startRedis } from '../support/redis.ts';
+import { freePort, startRedis } from '../support/redis.ts';
+import type { AlertReceiver } from '../support/alert-receiver.ts';
+import { startAlertReceiver } from '../support/alert-receiver.ts';
 
 const FILES = 200;
 const READERS = 6;
@@ -18,7 +20,10 @@ export interface Instance {
   readonly url: string;
   /** `HOST:PORT` */
   readonly target: string;
-  readonly program: Program;
+  /** The one that runs now. */
+  program(): Program;
+  /** Kills it, and starts it again at the same address. */
+  restart(): Promise<void>;
 }
 
 /** Three instances of the built program on one Postgres and one Redis, read and written to without a pause. */
@@ -31,6 +36,8 @@ export interface Fleet extends AsyncDisposable {
   readonly instances: readonly [relay: Instance, second: Instance, third: Instance];
   /** Between the third instance and Redis. */
   readonly proxy: FaultProxy;
+  /** Where the second instance posts its alerts. */
+  readonly receiver: AlertReceiver;
   /** How long there has been load, and how many requests were answered. */
   load(): { readonly seconds: number; readonly reads: number; readonly writes: number };
 }
@@ -40,39 +47,57 @@ export async function startFleet(): Promise<Fleet> {
   let redis = await startRedis({ args: REDIS_ARGS });
   const { port } = redis;
   const proxy = await FaultProxy.start({ target: port });
-  const programs: Program[] = [];
-  const start = async (redisPort: number, relay: 'always' | 'never'): Promise<Instance> => {
+  const receiver = await startAlertReceiver();
+  const started: Instance[] = [];
+  const start = async (redisPort: number, more: Readonly<Record<string, string>>): Promise<Instance> => {
+    const ownPort = await freePort();
     const env = {
       FOREBAY_DATABASE_URL: postgres.url,
       FOREBAY_REDIS_URL: `redis://127.0.0.1:${redisPort}`,
-      FOREBAY_PORT: '0',
-      FOREBAY_RELAY: relay,
+      FOREBAY_PORT: `${ownPort}`,
+      FOREBAY_RELAY: 'never',
       // Less than there are files, so that Redis is read too; and one call of the database at a time, so that callers soon wait while it stands still.
       FOREBAY_LOCAL_MAX_ENTRIES: '100',
       FOREBAY_MAX_CONCURRENT_LOADS: '1',
       FOREBAY_AUDIT_PER_SECOND: '100',
       FOREBAY_LOG_REQUESTS: 'none',
       FOREBAY_LOG_FORMAT: 'json',
+      ...more,
     };
-    const program = runProgram(['serve'], { env });
-    programs.push(program);
-    const url = await program.url();
-    return { url, target: new URL(url).host, program };
+    const open = async (): Promise<{ program: Program; url: string }> => {
+      const program = runProgram(['serve'], { env });
+      return { program, url: await program.url() };
+    };
+    let { program, url } = await open();
+    const instance = {
+      url,
+      target: new URL(url).host,
+      program: () => program,
+      restart: async () => {
+        program.kill('SIGKILL');
+        await program.exited;
+        ({ program } = await open());
+      },
+    };
+    started.push(instance);
+    return instance;
   };
   // The first one makes the tables.
-  const first = await start(port, 'always');
-  const [second, third] = await Promise.all([start(port, 'never'), start(proxy.port, 'never')]);
+  const first = await start(port, { FOREBAY_RELAY: 'always' });
+  const webhook = { FOREBAY_ALERT_WEBHOOK_URL: receiver.url, FOREBAY_ALERT_WEBHOOK_SECRET: 'a-secret-of-enough-length' };
+  const [second, third] = await Promise.all([start(port, webhook), start(proxy.port, {})]);
   const instances = [first, second, third] as const;
   const ids = await createFiles(first.url);
   const load = startLoad(instances, ids);
   const end = async (): Promise<void> => {
     load.stop();
     postgres.thaw();
-    for (const program of programs) {
-      program.kill('SIGCONT');
-      await program[Symbol.asyncDispose]();
+    for (const { program } of started) {
+      program().kill('SIGCONT');
+      await program()[Symbol.asyncDispose]();
     }
     await proxy.close();
+    await receiver[Symbol.asyncDispose]();
     await Promise.all([redis.kill(), postgres.stop()]);
   };
   return {
@@ -83,6 +108,7 @@ export async function startFleet(): Promise<Fleet> {
     },
     instances,
     proxy,
+    receiver,
     load: load.state,
     [Symbol.asyncDispose]: end,
   };
