@@ -92,9 +92,10 @@ export async function startFleet(): Promise<Fleet> {
   const end = async (): Promise<void> => {
     load.stop();
     postgres.thaw();
-    for (const { program } of started) {
-      program().kill('SIGCONT');
-      await program()[Symbol.asyncDispose]();
+    for (const instance of started) {
+      const program = instance.program();
+      program.kill('SIGCONT');
+      await program[Symbol.asyncDispose]();
     }
     await proxy.close();
     await receiver[Symbol.asyncDispose]();

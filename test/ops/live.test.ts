@@ -154,12 +154,13 @@ describe('alerts fire in their faults and are over after them:', () => {
   });
 
   test('a table locked for a second again and again: reads that miss wait for it', async () => {
-    let isLocking = true;
+    const over = new AbortController();
     const locking = (async (): Promise<void> => {
-      while (isLocking) await sql.exec('begin; lock table forebay.file_info in access exclusive mode; select pg_sleep(1); commit');
+      while (!over.signal.aborted)
+        await sql.exec('begin; lock table forebay.file_info in access exclusive mode; select pg_sleep(1); commit');
     })();
     await fire(['ForebayReadsSlow']);
-    isLocking = false;
+    over.abort();
     await locking;
     await calm(['ForebayReadsSlow']);
   });

@@ -34,12 +34,29 @@ export function lacksToken() {
   return token === '' ? 'missing' : isWrong ? 'wrong' : null;
 }
 
+/** @typedef {{ ok: false, lacks: 'missing' | 'wrong' | null, problem: string }} Refusal `problem`: what the service says when it refuses, for people. */
+
 /**
- * Asks the service for JSON; not at all where it would be refused for want of a token. `problem`: what it says when it refuses, for people.
+ * Asks the service for JSON; not at all where it would be refused for want of a token.
  * @param {string} url
- * @returns {Promise<{ ok: true, body: any } | { ok: false, lacks: 'missing' | 'wrong' | null, problem: string }>}
+ * @returns {Promise<{ ok: true, body: any } | Refusal>}
  */
-export async function ask(url) {
+export const ask = (url) => request(url, (response) => response.json());
+
+/**
+ * Asks the service for a page, as text.
+ * @param {string} url
+ * @returns {Promise<{ ok: true, body: string } | Refusal>}
+ */
+export const askForPage = (url) => request(url, (response) => response.text());
+
+/**
+ * @template T
+ * @param {string} url
+ * @param {(response: Response) => Promise<T>} read
+ * @returns {Promise<{ ok: true, body: T } | Refusal>}
+ */
+async function request(url, read) {
   const lacks = lacksToken();
   if (lacks !== null) return { ok: false, lacks, problem: '' };
   try {
@@ -54,12 +71,12 @@ export async function ask(url) {
       isWrong = token !== '';
       return { ok: false, lacks: lacksToken(), problem: '' };
     }
-    const body = await response.json();
-    if (response.ok) return { ok: true, body };
+    if (response.ok) return { ok: true, body: await read(response) };
+    const { detail } = await response.json();
     return {
       ok: false,
       lacks: null,
-      problem: typeof body?.detail === 'string' ? body.detail : `The service answered with status ${response.status}.`,
+      problem: typeof detail === 'string' ? detail : `The service answered with status ${response.status}.`,
     };
   } catch {
     return { ok: false, lacks: null, problem: 'The service did not answer.' };

@@ -10,6 +10,7 @@ import { count, duration, percent } from './format.js';
 import { History } from './history.js';
 import { showHot } from './hot.js';
 import { wireLookup } from './lookup.js';
+import { wireReport } from './report.js';
 import { showStatus } from './status.js';
 import { listen } from './stream.js';
 import { wireTheme } from './theme.js';
@@ -116,12 +117,18 @@ find('token-form', HTMLFormElement).addEventListener('submit', (event) => {
   lookupId.focus();
   void lookAtHot();
 });
+const wantToken = () => {
+  access.open = true;
+  token.focus();
+};
+wireReport(find('report', HTMLAnchorElement), {
+  needsToken: () => !access.hidden,
+  onUnauthorized: wantToken,
+  onProblem: (problem) => find('report-problem', HTMLElement).replaceChildren(problem),
+});
 wireLookup(find('lookup', HTMLFormElement), lookupId, find('lookup-answer', HTMLElement), {
   maxStalenessMs: () => last?.staleness.maxMs ?? 1000,
-  onUnauthorized: () => {
-    access.open = true;
-    token.focus();
-  },
+  onUnauthorized: wantToken,
 });
 wireTheme(find('theme', HTMLButtonElement), () => {
   for (const chart of charts) chart.draw();
@@ -133,8 +140,6 @@ listen('v1/live', {
       if (message.columns !== undefined) history.replace(message.columns);
       needToken(message.needsToken ?? false);
       access.hidden = message.needsToken !== true;
-      // With a token it cannot be had by a link.
-      find('report', HTMLAnchorElement).hidden = message.needsToken === true;
       void lookAtHot();
       events.replace(message.events);
     } else {
