@@ -26,6 +26,8 @@ const FIRST_MS = 500;
 const ANSWER_MS = 1000;
 /** The limits of buffers are rarely changed, and asking is refused to most users. */
 const ROUNDS_PER_CONFIG = 30;
+/** A right that no call was refused for want of in so many rounds is taken to be there. */
+const ROUNDS_TO_FORGET = 3;
 
 /** Asks each server how it is: a PING, and INFO, which takes it a tenth of a millisecond. */
 export class RedisHealth implements HealthReport {
@@ -33,6 +35,8 @@ export class RedisHealth implements HealthReport {
   #nodes = new Map<string, NodeHealth>();
   #bufferLimits = new Map<string, string | null>();
   #findings = new Map<string, HealthFinding>();
+  /** In which round a call was last refused for want of a right, by node. */
+  #refusedIn = new Map<string, number>();
   #rounds = 0;
   #timer: Timer | null = null;
   #closed = false;
@@ -55,6 +59,7 @@ export class RedisHealth implements HealthReport {
   /** An error that a server answered with, of whichever call. */
   heard(node: string, { message }: Error): void {
     if (!message.startsWith('NOPERM')) return;
+    this.#refusedIn.set(node, this.#rounds);
     this.#find(node, 'right_missing', `the user that we log in as lacks a right: ${message}. Give it the rights in docs/redis.md.`);
   }
 
@@ -70,7 +75,8 @@ export class RedisHealth implements HealthReport {
   async #round(): Promise<void> {
     const watched = this.#o.nodes();
     const names = new Set(watched.map(({ name }) => name));
-    for (const known of [this.#nodes, this.#bufferLimits]) for (const name of known.keys()) if (!names.has(name)) known.delete(name);
+    for (const known of [this.#nodes, this.#bufferLimits, this.#refusedIn])
+      for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     for (const [key, { node }] of this.#findings) if (!names.has(node)) this.#findings.delete(key);
     await Promise.all(watched.map((node) => this.#look(node)));
     this.#rounds += 1;
@@ -104,8 +110,9 @@ export class RedisHealth implements HealthReport {
       this.#nodes.set(name, { ...facts, node: name, ...stateOf(link), pingMs });
       const found = findingsOf({ facts, bufferLimits: this.#bufferLimits.get(name) ?? null, inCluster });
       for (const [code, sentence] of found) this.#find(name, code, sentence);
-      for (const [key, finding] of this.#findings)
-        if (finding.node === name && finding.code !== 'right_missing' && !found.has(finding.code)) this.#findings.delete(key);
+      const isRefused = this.#rounds - (this.#refusedIn.get(name) ?? Number.NEGATIVE_INFINITY) <= ROUNDS_TO_FORGET;
+      const isStill = (code: FindingCode): boolean => (code === 'right_missing' ? isRefused : found.has(code));
+      for (const [key, { node, code }] of this.#findings) if (node === name && !isStill(code)) this.#findings.delete(key);
     } catch {
       // The connection was lost: that is told of by itself.
     } finally {
