@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createForebay } from '../../src/forebay.ts';
+import { openDatabase } from '../../src/postgres/database.ts';
 import { startCluster } from '../support/cluster.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import type { TestPostgres } from '../support/postgres.ts';
@@ -148,6 +151,82 @@ describe('what the page shows when something is broken', () => {
     await picture(viewer.page, 'database-slow');
     lift();
     await viewer.sees(CALM, 60_000);
+    expect(viewer.errors).toEqual([]);
+  });
+
+  it('nobody relays, and changes gather: the bound is exceeded, and the outbox deep', async () => {
+    await using redis = await startRedis({ args: ARGS });
+    const database = await newDatabase();
+    const relay = await createForebay({ database, redis: redis.url });
+    await using world = await startWorld({ database, redis: redis.url }, {}, { more: { relay: 'never' } });
+    await using viewer = await openViewer(browser, world.service.url);
+    const { page } = viewer;
+    await viewer.sees(CALM, 60_000);
+    await relay.close();
+    // The bound of a second has to pass first.
+    judge(
+      'bound exceeded',
+      await viewer.sees(/^The staleness is beyond its bound \(\d.*every read goes to the database/),
+      2 * SEEN_WITHIN_MS,
+    );
+    expect(await page.getAttribute('#status', 'data-level')).toBe('critical');
+    await picture(page, 'bound-exceeded');
+    const sql = await openDatabase(database);
+    await sql.query("insert into forebay.outbox (caches, ids) select array['file:info'], array['none'] from generate_series(1, 3000)");
+    // They are counted every five seconds.
+    await viewer.sees(/The outbox is deep: [\d,]+ changes wait/);
+    await picture(page, 'outbox-deep');
+    await using _ = await createForebay({ database, redis: redis.url });
+    await viewer.sees(CALM, 60_000);
+    await sql.close();
+    expect(viewer.errors).toEqual([]);
+  });
+
+  it('more is asked of the database than it answers', async () => {
+    await using redis = await startRedis({ args: ARGS });
+    const database = await newDatabase();
+    const few = { maxConcurrentLoads: 1, cache: { maxQueuedLoads: 20 } };
+    await using world = await startWorld({ database, redis: redis.url }, {}, { more: few });
+    await using viewer = await openViewer(browser, world.service.url);
+    await viewer.sees(CALM, 60_000);
+    const sql = await openDatabase(database);
+    const locked = sql.exec('begin; lock table forebay.file_info in access exclusive mode; select pg_sleep(12); commit');
+    const crowd = setInterval(() => void world.forebay.files.lookup(randomUUID()), 5);
+    // Until the queue is full.
+    judge(
+      'overloaded',
+      await viewer.sees(/^The database is overloaded: \d+ loads wait for it, and \d+ a second are refused\./),
+      3 * SEEN_WITHIN_MS,
+    );
+    expect(await viewer.page.getAttribute('#status', 'data-level')).toBe('critical');
+    await picture(viewer.page, 'database-overloaded', 4);
+    clearInterval(crowd);
+    await locked;
+    await viewer.sees(CALM, 60_000);
+    await sql.close();
+    expect(viewer.errors).toEqual([]);
+  });
+
+  it('a record changed behind the triggers, found by the auditor', async () => {
+    await using redis = await startRedis({ args: ARGS });
+    const database = await newDatabase();
+    await using world = await startWorld({ database, redis: redis.url }, {}, { more: { auditPerSecond: 200 } });
+    await using viewer = await openViewer(browser, world.service.url);
+    await viewer.sees(CALM, 60_000);
+    const { files } = world.forebay;
+    // The writers of this world would put right what is wrong here.
+    const { record } = await files.create({ path: '/archive/own.tif', size: 1, mimeType: 'image/tiff', ownerId: 'uid:1' });
+    await files.get(record.id);
+    const sql = await openDatabase(database);
+    await sql.exec('alter table forebay.file_info disable trigger file_info_updated');
+    await sql.query('update forebay.file_info set size = 2, version = version + 1000000 where id = $1', [record.id]);
+    await sql.exec('alter table forebay.file_info enable trigger file_info_updated');
+    const reading = setInterval(() => void files.lookup(record.id), 20);
+    await viewer.sees(/^The auditor found a record that was served though the database had long had another/, 60_000);
+    expect(await viewer.page.getAttribute('#status', 'data-level')).toBe('critical');
+    await picture(viewer.page, 'stale-found');
+    clearInterval(reading);
+    await sql.close();
     expect(viewer.errors).toEqual([]);
   });
 

@@ -170,4 +170,21 @@ describe('whoever has the token', () => {
     await page.keyboard.press('Enter');
     await expect.poll(() => page.textContent('#lookup-answer')).toMatch(/"id"/);
   });
+
+  it('opens the efficiency report, which a link alone cannot', async () => {
+    await using viewer = await open();
+    const { page, errors } = viewer;
+    await viewer.sees(CALM);
+    await page.locator('#report').click();
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe('token');
+    await page.fill('#token', TOKEN);
+    await page.keyboard.press('Enter');
+    const opening = page.context().waitForEvent('page');
+    await page.locator('#report').click();
+    const report = await opening;
+    await expect.poll(() => report.locator('h1').textContent()).toBe('What the caches did');
+    // Its style came with it, though the page allows none but its own.
+    expect(await report.locator('main').evaluate((main) => getComputedStyle(main).maxWidth)).toBe('860px');
+    expect(errors.filter((text) => !text.includes('401') && !text.includes('blob:'))).toEqual([]);
+  });
 });

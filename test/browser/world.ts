@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect, vi } from 'vitest';
 import type { Forebay } from '../../src/forebay.ts';
-import { createForebay } from '../../src/forebay.ts';
+import { createForebay, type ForebayOptions } from '../../src/forebay.ts';
 import type { Config } from '../../src/service/config.ts';
 import type { Service } from '../../src/service/server.ts';
 import { startService } from '../../src/service/server.ts';
@@ -27,10 +27,10 @@ export interface World extends AsyncDisposable {
 export async function startWorld(
   where: { database: string; redis: string },
   config: Partial<Config> = {},
-  { forPictures = TAKES_PICTURES } = {},
+  { forPictures = TAKES_PICTURES, more = {} }: { forPictures?: boolean; more?: Partial<ForebayOptions> } = {},
 ): Promise<World> {
   // Little room in process memory, so that Redis has something to do.
-  const forebay = await createForebay({ ...where, local: { maxEntries: 60 } });
+  const forebay = await createForebay({ ...where, local: { maxEntries: 60 }, ...more });
   const service = await startService({ forebay, config: { port: 0, ...config } });
   const ids: string[] = [];
   for (let n = 0; n < FILES; n += 1) {
