@@ -81,6 +81,7 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
   const follower = createFollower({
     ...rest,
     log: createChangeLog(database.lane()),
+    onUnreadable: (what) => tellUnreadable(logger, what),
     openStore: redis === null ? null : (tags) => open(redis, tags),
   });
   return Object.assign(follower, opened);
@@ -89,6 +90,20 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
 function tellRedisState(logger: Logger, state: 'up' | 'down', reason: string): void {
   if (state === 'up') logger.info({ redis: state }, 'Redis is connected');
   else logger.warn({ redis: state, reason }, 'Redis is away: reads go to the database until it is back; it is tried again all the time');
+}
+
+/** Once in the life of a process; the metric `forebay_log_unreadable_total` counts on. */
+function tellUnreadable(logger: Logger, what: 'message' | 'entry'): void {
+  if (what === 'message')
+    logger.warn(
+      { what },
+      'another instance says on the bus what this version cannot read: it reads the log itself; see docs/upgrades.md if not all instances are being upgraded',
+    );
+  else
+    logger.warn(
+      { what },
+      'the log of changes has an entry that this version cannot read: every cache forgets everything with each of them; upgrade this instance (docs/upgrades.md)',
+    );
 }
 
 function tellNodeState(logger: Logger, node: string, state: 'up' | 'down', reason: string): void {

@@ -21,10 +21,13 @@ async function open(connections: number) {
   const tags = new LogTags();
   tags.begin(EPOCH, 0);
   const store = createRedisLogStore({ url: { url: redis.url, connections } }, tags);
-  store.listen({ onEntry: () => {}, onGap: () => {}, onBehind: () => {}, onWake: () => {}, onAnew: () => {}, onUp: () => {} }, () => ({
-    epoch: EPOCH,
-    number: 0,
-  }));
+  store.listen(
+    { onEntry: () => {}, onGap: () => {}, onUnreadable: () => {}, onBehind: () => {}, onWake: () => {}, onAnew: () => {}, onUp: () => {} },
+    () => ({
+      epoch: EPOCH,
+      number: 0,
+    }),
+  );
   await store.opened;
   return store;
 }

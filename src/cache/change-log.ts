@@ -11,6 +11,8 @@ export interface LogEntry {
   readonly all: boolean;
   /** Whether it may not be served as a stale answer either. */
   readonly purge: boolean;
+  /** What it says could not be read by this version, and so it counts as everything. @defaultValue no */
+  readonly unreadable?: true;
 }
 
 /** How far the log is. */

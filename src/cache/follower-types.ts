@@ -22,6 +22,8 @@ export interface FollowerOptions {
   readonly confirmMs?: number;
   /** Told when the store has begun anew, so that nothing that it held counts. `mine`: this process found it so. @defaultValue does nothing */
   readonly onAnew?: (mine: boolean) => void;
+  /** Told of the first message of the bus, and of the first entry of the log, that this version cannot read. @defaultValue does nothing */
+  readonly onUnreadable?: (what: 'message' | 'entry') => void;
   readonly clock?: Clock;
   /** Is told of the relay's work. @defaultValue none */
   readonly tracer?: Tracer | null;
@@ -43,8 +45,12 @@ export interface FollowerStats {
     messages: number;
     /** Times that entries were read from the log itself, since nothing had brought them. */
     catchUps: number;
-    /** Messages that came before one that should have come first, or that could not be read, or lost connections of the bus. */
+    /** Messages that came before one that should have come first, or lost connections of the bus. */
     gaps: number;
+    /** Messages of the bus that this version cannot read: of another version, or of nobody's. */
+    unreadableMessages: number;
+    /** Entries of the log that this version cannot read, by which everything was forgotten. */
+    unreadableEntries: number;
     /** Times process memory was emptied since the log did not reach back far enough, or began anew. */
     restarts: number;
     swept: number;
@@ -68,7 +74,20 @@ export interface FollowerStats {
 }
 
 export function newFollowerCounts(): FollowerStats['counts'] {
-  return { asked: 0, failed: 0, heardByBus: 0, heardByRelay: 0, heardByLog: 0, messages: 0, catchUps: 0, gaps: 0, restarts: 0, swept: 0 };
+  return {
+    asked: 0,
+    failed: 0,
+    heardByBus: 0,
+    heardByRelay: 0,
+    heardByLog: 0,
+    messages: 0,
+    catchUps: 0,
+    gaps: 0,
+    unreadableMessages: 0,
+    unreadableEntries: 0,
+    restarts: 0,
+    swept: 0,
+  };
 }
 
 export interface Follower extends RemoteTier {

@@ -1,10 +1,11 @@
-import type { Clock, Timer } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
 import { LogAsker } from './ask-log.ts';
 import type { ChangeLog, LogEntry, LogLook, LogState } from './change-log.ts';
 import type { Follower, FollowerOptions, FollowerStats, FollowerStep } from './follower-types.ts';
 import { newFollowerCounts } from './follower-types.ts';
+import { LookPace } from './look-pace.ts';
 import { LogTags } from './log-tags.ts';
 import type { LogStore } from './log-store.ts';
 import type { InvalidationState } from './lookup.ts';
@@ -17,9 +18,6 @@ import type { Tracer } from './tracer.ts';
 /** Looks at the log in one staleness bound. */
 const LOOKS_PER_BOUND = 4;
 const MAX_INTERVAL_MS = 250;
-/** After a change by others the next look comes so much sooner, and then later and later again. */
-const EAGER = 8;
-const SOONEST_MS = 5;
 /** How long a message may take after its entry was seen in the log, before the log itself is read. */
 const GRACE_MS = 25;
 const APPLY_MS = 250;
@@ -51,7 +49,8 @@ class LogFollower implements Follower {
   readonly #numbers: boolean;
   readonly #clock: Clock;
   readonly #onStep: (step: FollowerStep) => void;
-  readonly #intervalMs: number;
+  readonly #onUnreadable: (what: 'message' | 'entry') => void;
+  readonly #pace: LookPace;
   readonly #askMs: number;
   readonly #asker: LogAsker;
   readonly #graceMs: number;
@@ -70,8 +69,6 @@ class LogFollower implements Follower {
   #provenLook = 0;
   /** The first look since the last proof of a process that gives no numbers. */
   #unproven: { readonly look: number; readonly startedAt: number; readonly moment: string } | null = null;
-  #pauseMs: number;
-  #timer: Timer | null = null;
   #looking = false;
   #again = false;
   #waitsToHear: (() => void) | null = null;
@@ -83,8 +80,8 @@ class LogFollower implements Follower {
     this.#log = log;
     this.#clock = clock;
     this.#onStep = options.onStep ?? (() => {});
-    this.#intervalMs = Math.min(MAX_INTERVAL_MS, maxStalenessMs / LOOKS_PER_BOUND);
-    this.#pauseMs = this.#intervalMs;
+    this.#onUnreadable = options.onUnreadable ?? (() => {});
+    this.#pace = new LookPace(clock, Math.min(MAX_INTERVAL_MS, maxStalenessMs / LOOKS_PER_BOUND), () => void this.#run());
     this.#graceMs = Math.min(GRACE_MS, maxStalenessMs / 10);
     this.#askMs = Math.max(LEAST_ASK_MS, maxStalenessMs);
     this.#asker = new LogAsker(clock, this.#askMs);
@@ -105,6 +102,10 @@ class LogFollower implements Follower {
         onGap: () => {
           this.#counts.gaps += 1;
           this.#soon();
+        },
+        onUnreadable: () => {
+          this.#noteUnreadable('unreadableMessages', 'message');
+          this.#pace.bringForward();
         },
         onBehind: () => {
           if (this.#relay === null) this.#store?.wake();
@@ -201,7 +202,7 @@ class LogFollower implements Follower {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#timer?.cancel();
+    this.#pace.cancel();
     this.#settling.close();
     this.#waitsToHear?.();
     this.#firstLook.resolve();
@@ -214,8 +215,7 @@ class LogFollower implements Follower {
       this.#again = true;
       return;
     }
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#pace.cancel();
     void this.#run();
   }
 
@@ -238,8 +238,7 @@ class LogFollower implements Follower {
     this.#looking = false;
     this.#sweep();
     if (this.#closed) return;
-    this.#timer = this.#clock.schedule(this.#pauseMs, () => void this.#run());
-    this.#pauseMs = Math.min(this.#intervalMs, this.#pauseMs * 2);
+    this.#pace.next();
   }
 
   /** One look at the log; see the comment of the class. */
@@ -253,7 +252,7 @@ class LogFollower implements Follower {
     this.#onStep(state.entry === null ? 'asked' : 'numbered');
     await this.#place(state, before);
     const levelled = this.#level(state);
-    if (state.entry === null && state.last > this.#number) this.#hurry();
+    if (state.entry === null && state.last > this.#number) this.#pace.hurry();
     if (this.#number < state.last) await this.#waitToHear(state.last, levelled);
     if (state.entry !== null) this.#hear(state.entry, 'heardByLog');
     if (this.#number < state.last) await this.#readLog(state.last);
@@ -315,14 +314,10 @@ class LogFollower implements Follower {
     return seeLevel(this.#store, { epoch, number: last, clock: this.#clock, giveUpAt: this.#clock.now() + this.#confirmMs, isWanted });
   }
 
-  #hurry(): void {
-    this.#pauseMs = Math.max(SOONEST_MS, this.#intervalMs / EAGER);
-  }
-
   #askForRelay(): void {
     this.#store?.wake();
-    if (this.#settling.size > 0) this.#pauseMs = SOONEST_MS;
-    else this.#hurry();
+    if (this.#settling.size > 0) this.#pace.hurryMost();
+    else this.#pace.hurry();
   }
 
   /** Gives the bus, or our own relay, a little time to bring what was seen in the log: the usual case, and cheaper than to read it. */
@@ -364,6 +359,7 @@ class LogFollower implements Follower {
       this.#last = Math.max(this.#last, entry.number);
       this.tags.follow(entry);
       this.#counts[by] += 1;
+      if (entry.unreadable === true) this.#noteUnreadable('unreadableEntries', 'entry');
     } else {
       this.#counts.gaps += 1;
       this.#soon();
@@ -376,6 +372,11 @@ class LogFollower implements Follower {
       }
     }
     this.#waitsToHear?.();
+  }
+
+  #noteUnreadable(count: 'unreadableMessages' | 'unreadableEntries', what: 'message' | 'entry'): void {
+    this.#counts[count] += 1;
+    if (this.#counts[count] === 1) this.#onUnreadable(what);
   }
 
   #forgetEverything(): void {

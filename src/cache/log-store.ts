@@ -14,8 +14,10 @@ export type ApplyReply =
 export interface LogStoreListener {
   /** An entry that the store has applied. */
   onEntry(epoch: string, entry: LogEntry): void;
-  /** Entries may have been missed; or a message came that cannot be read. */
+  /** Entries may have been missed. */
   onGap(): void;
+  /** A message came that this version cannot read, most likely of a newer one: it may have told of an entry, which is in the log all the same. */
+  onUnreadable(): void;
   /** A read found the store behind this process. */
   onBehind(): void;
   /** Somebody has something to be moved, and no relay of its own. */

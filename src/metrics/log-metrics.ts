@@ -25,9 +25,18 @@ const COUNTERS: readonly (readonly [
   ['forebay_bus_messages_total', 'Messages of the bus, those included that told nothing new.', [], ({ counts }) => one(counts.messages)],
   [
     'forebay_bus_gaps_total',
-    'Messages of the bus that were missed, late or not to be read, and connections of the bus that were made (again).',
+    'Messages of the bus that were missed or late, and connections of the bus that were made (again).',
     [],
     ({ counts }) => one(counts.gaps),
+  ],
+  [
+    'forebay_log_unreadable_total',
+    'What this version cannot read, as another one wrote it: messages of the bus, whose entries are read from the log; and entries of the log, by each of which everything was forgotten.',
+    ['what'],
+    ({ counts }) => [
+      [{ what: 'message' }, counts.unreadableMessages],
+      [{ what: 'entry' }, counts.unreadableEntries],
+    ],
   ],
   [
     'forebay_log_catch_ups_total',

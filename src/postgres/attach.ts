@@ -3,7 +3,7 @@ import { attachStatements, definitionOf, dropFunctions, tagsCheck, TRIGGERS } fr
 import type { Trail } from './attached.ts';
 import { hasAttached, isWhole, readTrails } from './attached.ts';
 import type { Database, Queryable } from './database.ts';
-import { changeTable, LOCK_TIMEOUT_MS } from './change-table.ts';
+import { changeTable } from './change-table.ts';
 import { migrate } from './migrate.ts';
 import { orRefusal, sqlState } from './refusals.ts';
 import type { Table } from './table.ts';
@@ -18,7 +18,7 @@ export interface AttachOptions {
   readonly tags?: string;
   /** The name of the cache: 1 to 64 of `a-z 0-9 : _ -`. @defaultValue the table's name, if it has no other characters */
   readonly cache?: string;
-  /** How long others that write to the table are waited for, in ms; new writers wait as long. @defaultValue 2,000 */
+  /** How long the lock on the table is tried for, in ms: 80 ms at a time, in which new writers wait too, with pauses in which they go on. @defaultValue 10,000 */
   readonly lockTimeoutMs?: number;
 }
 
@@ -47,7 +47,7 @@ export interface AttachReport {
 export async function attachTable(database: Database, options: AttachOptions): Promise<AttachReport> {
   return orRefusal(`attaching ${options.table}`, async () => {
     await migrate(database);
-    return changeTable(database, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (tx) => plan(tx, options));
+    return changeTable(database, options, (tx) => plan(tx, options));
   });
 }
 

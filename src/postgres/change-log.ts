@@ -38,9 +38,19 @@ interface Change {
   readonly purge: boolean;
 }
 
+/** All that a change may say. A field that is not among them may name records to be forgotten that this version cannot know of. */
+const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = Object.freeze({
+  caches: isTexts,
+  ids: isTexts,
+  tags: isTexts,
+  everything: isFlag,
+  purge: isFlag,
+} satisfies Record<keyof Change, (value: unknown) => boolean>);
+const FIELDS = Object.keys(CHECKS).length;
+
 /** The log of changes in a database that was migrated. `database`: best a connection kept apart, so that the log is not read behind a queue of loads. */
 export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: ChangeLogOptions = {}): ChangeLog {
-  const state = async (rows: Promise<(LogState & { readonly changes?: readonly Change[] | null })[]>): Promise<LogState> => {
+  const state = async (rows: Promise<(LogState & { readonly changes?: unknown })[]>): Promise<LogState> => {
     const [row] = await rows;
     if (row === undefined) throw new Error('forebay.sequencer is empty: the migration 0002 was undone by hand; insert its one row again');
     const { epoch, last, more, changes = null } = row;
@@ -54,7 +64,7 @@ export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: 
       return { ...(await state(rows)), moment, reached };
     },
     read: async (after, call) => {
-      const rows = await database.query<{ number: number; changes: readonly Change[] }>(READ, [after, ENTRIES_PER_READ], call);
+      const rows = await database.query<{ number: number; changes: unknown }>(READ, [after, ENTRIES_PER_READ], call);
       return rows.map(({ number, changes }) => entryOf(number, changes));
     },
     append: async ({ keys, tags, all, purge }, call) => {
@@ -66,8 +76,13 @@ export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: 
   };
 }
 
-/** The rows of one log entry put together; a record that changed many times counts once. */
-function entryOf(number: number, changes: readonly Change[]): LogEntry {
+/**
+ * The rows of one log entry put together; a record that changed many times counts once. What this version cannot read, since a newer one has changed the schema, may concern any record: then everything is to be
+ * forgotten. Passing over it would leave what it speaks of in every cache, and say that it is gone.
+ */
+export function entryOf(number: number, changes: unknown): LogEntry {
+  if (!Array.isArray(changes) || !changes.every(isChange))
+    return { number, keys: [], buckets: [], all: true, purge: true, unreadable: true };
   const keys = new Set<string>();
   const tags = new Set<string>();
   let all = false;
@@ -79,6 +94,20 @@ function entryOf(number: number, changes: readonly Change[]): LogEntry {
     purge ||= change.purge;
   }
   return { number, keys: [...keys], buckets: tagBuckets([...tags]), all, purge };
+}
+
+function isChange(change: unknown): change is Change {
+  if (typeof change !== 'object' || change === null) return false;
+  const fields = Object.entries(change);
+  return fields.length === FIELDS && fields.every(([name, value]) => Object.hasOwn(CHECKS, name) && CHECKS[name]?.(value) === true);
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string');
+}
+
+function isFlag(value: unknown): boolean {
+  return typeof value === 'boolean';
 }
 
 /** Full names of keys taken apart: `file:info:{id}` has the cache `file:info`, whose name has no brace in it. */

@@ -1,6 +1,6 @@
 import { dropFunctions, dropTriggers } from './attach-sql.ts';
 import { readTrails } from './attached.ts';
-import { changeTable, LOCK_TIMEOUT_MS } from './change-table.ts';
+import { changeTable } from './change-table.ts';
 import type { Database, Queryable } from './database.ts';
 import { orRefusal, sqlState } from './refusals.ts';
 import type { Table } from './table.ts';
@@ -9,7 +9,7 @@ import { invalid, readTable } from './table.ts';
 export interface DetachOptions {
   /** As in SQL, and as it is called now; a table that is gone as it was called when it was attached. */
   readonly table: string;
-  /** As for `attachTable`. @defaultValue 2,000 */
+  /** As for `attachTable`. @defaultValue 10,000 */
   readonly lockTimeoutMs?: number;
 }
 
@@ -27,9 +27,7 @@ export interface DetachReport {
  * @throws {ForebayError} `INPUT_INVALID` when there is no such table and none of that name was attached, `TABLE_BUSY`, `RIGHTS_MISSING`, `DATABASE_UNAVAILABLE`
  */
 export async function detachTable(database: Database, options: DetachOptions): Promise<DetachReport> {
-  return orRefusal(`detaching ${options.table}`, () =>
-    changeTable(database, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, (tx) => plan(tx, options)),
-  );
+  return orRefusal(`detaching ${options.table}`, () => changeTable(database, options, (tx) => plan(tx, options)));
 }
 
 /** What `detachTable` would do, without doing it. @throws {ForebayError} as `detachTable` */

@@ -1,25 +1,40 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ForebayError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { silentLogger } from '../core/logger.ts';
+import { isBusy, withBriefLocks } from './brief-locks.ts';
 import type { Database, Queryable } from './database.ts';
+import type { Migration } from './migrations.ts';
+import { noteApplied, readMigrations, schemaLevel } from './migrations.ts';
 
-interface Migration {
-  readonly number: number;
-  readonly name: string;
-  readonly sql: string;
+export interface MigrateOptions {
+  /** @defaultValue says nothing */
+  readonly logger?: Logger;
+  /** How long the locks of one migration are tried for, in ms: no try lasts longer than 80 ms, and others go on in between. @defaultValue 120,000 */
+  readonly patienceMs?: number;
+  /** After so long of silence in the midst of a migration the server rolls it back, in ms: whoever ran it stands still. @defaultValue 30,000 */
+  readonly silenceMs?: number;
 }
 
-const FOLDER = new URL('./sql/', import.meta.url);
-const FILE_NAME = /^(\d{4})-[a-z0-9-]+\.sql$/;
+export interface Migrated {
+  /** The number of the last migration of the database: more than this version knows, when a newer one has migrated it that this one can work with. */
+  readonly version: number;
+  /** How many were applied now. */
+  readonly applied: number;
+}
 
 /** An arbitrary number that stands for "Forebay migrates" among the server's advisory locks. */
 const LOCK = 4_632_072_117;
+const PATIENCE_MS = 120_000;
+const SILENCE_MS = 30_000;
+/** Between looks at whether another instance's migration is over. */
+const LOOK_AGAIN_MS = [50, 100, 250, 500] as const;
+const OUR_TABLES = {
+  sql: 'select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1',
+  params: ['forebay'],
+};
 
-/** Waiting for another instance's migration has no time limit of its own; the lock ends with that instance's connection. */
 const PREPARE = `
-  set local statement_timeout = 0;
-  select pg_advisory_xact_lock(${LOCK});
   create schema if not exists forebay;
   create table if not exists forebay.migrations (
     number     integer primary key,
@@ -27,48 +42,78 @@ const PREPARE = `
     applied_at timestamptz not null default now()
   )`;
 
-/** The migrations of this version of Forebay, in order, numbered from 1 without gaps. */
-async function readMigrations(): Promise<Migration[]> {
-  const names = (await readdir(FOLDER)).filter((name) => FILE_NAME.test(name)).toSorted();
-  return Promise.all(
-    names.map(async (name, index) => {
-      if (Number(name.slice(0, 4)) !== index + 1) throw new Error(`migration ${name} should have the number ${index + 1}`);
-      return { number: index + 1, name, sql: await readFile(new URL(name, FOLDER), 'utf8') };
-    }),
-  );
-}
-
-/** Applies the next migration that is missing; `undefined` when there is none. */
-async function applyNext(tx: Queryable, migrations: readonly Migration[]): Promise<Migration | undefined> {
-  await tx.exec(PREPARE);
-  const [row] = await tx.query<{ last: number }>('select coalesce(max(number), 0) as last from forebay.migrations');
-  const last = row?.last ?? 0;
-  if (last > migrations.length) {
-    throw new ForebayError(
-      'SCHEMA_NEWER',
-      `the database is at migration ${last}, this version of Forebay knows ${migrations.length}; run a version at least as new as the one that migrated it`,
-    );
-  }
-  const next = migrations[last];
-  if (next === undefined) return undefined;
-  await tx.exec(next.sql);
-  await tx.query('insert into forebay.migrations (number, name) values ($1, $2)', [next.number, next.name]);
-  return next;
-}
-
 /**
- * Brings the schema `forebay` up to this version: each missing migration in a transaction of its own, one instance at a time. Idempotent.
- * @returns the number of the last migration, and how many were applied now.
- * @throws {ForebayError} `SCHEMA_NEWER` when a newer Forebay migrated this database, `DATABASE_UNAVAILABLE`.
+ * Brings the schema `forebay` up to this version: each missing migration in a transaction of its own, one instance at a time. Idempotent, and one look without a lock when nothing is missing.
+ *
+ * Whoever finds another instance at work looks again and again rather than wait in the database: there is nothing that a migration could have to wait for in turn. Killed in the midst, a migration is rolled back, and
+ * the next instance begins it anew.
+ * @throws {ForebayError} `SCHEMA_NEWER` when a newer Forebay migrated this database and this one cannot work with that, `TABLE_BUSY` when others keep a table locked, `DATABASE_UNAVAILABLE`.
  */
-export async function migrate(database: Database, options: { logger?: Logger } = {}): Promise<{ version: number; applied: number }> {
-  const logger = options.logger ?? silentLogger;
+export async function migrate(database: Database, options: MigrateOptions = {}): Promise<Migrated> {
+  const { logger = silentLogger } = options;
   const migrations = await readMigrations();
   let applied = 0;
+  let looks = 0;
   for (;;) {
-    const done = await database.transaction((tx) => applyNext(tx, migrations));
-    if (done === undefined) return { version: migrations.length, applied };
-    applied += 1;
-    logger.info({ migration: done.name, database: database.description }, 'database migrated');
+    const level = await schemaLevel(database, migrations.length);
+    const next = migrations[level];
+    if (next === undefined) {
+      if (level > migrations.length) {
+        logger.info(
+          { schema: level, known: migrations.length },
+          'a newer version of Forebay has migrated the database; this one can work with it',
+        );
+      }
+      return { version: level, applied };
+    }
+    switch (await tryApply(database, next, options)) {
+      case 'applied':
+        applied += 1;
+        looks = 0;
+        logger.info({ migration: next.name, database: database.description }, 'database migrated');
+        break;
+      case 'taken':
+        if (looks === 0) logger.info({ migration: next.name }, 'another instance migrates the database; waiting for it');
+        await pause(LOOK_AGAIN_MS[Math.min(looks, LOOK_AGAIN_MS.length - 1)]);
+        looks += 1;
+        break;
+      case 'done':
+        break;
+    }
   }
+}
+
+/** `taken`: another instance migrates; `done`: another one has applied it meanwhile. */
+async function tryApply(database: Database, next: Migration, options: MigrateOptions): Promise<'applied' | 'taken' | 'done'> {
+  const { logger = silentLogger, patienceMs = PATIENCE_MS, silenceMs = SILENCE_MS } = options;
+  const onBusy = (tries: number): void => {
+    if (tries === 1)
+      logger.warn(
+        { migration: next.name },
+        'a migration waits for a table that others have locked; it lets them go first, and tries again',
+      );
+  };
+  try {
+    return await withBriefLocks(database, { patienceMs, tables: OUR_TABLES, onBusy }, (tx) => apply(tx, next, silenceMs));
+  } catch (thrown) {
+    if (!isBusy(thrown)) throw thrown;
+    throw new ForebayError(
+      'TABLE_BUSY',
+      `the migration ${next.name} waited for ${patienceMs} ms for a table that others have locked; nothing was changed: end the transaction that stays open (pg_stat_activity names it), and start again`,
+      { cause: thrown },
+    );
+  }
+}
+
+async function apply(tx: Queryable, next: Migration, silenceMs: number): Promise<'applied' | 'taken' | 'done'> {
+  await tx.exec(`set local statement_timeout = 0; set local idle_in_transaction_session_timeout = ${silenceMs}`);
+  // Tried, not waited for: a statement that waits holds a snapshot, and what has to wait for all snapshots (create index concurrently) would wait for it.
+  const [lock] = await tx.query<{ mine: boolean }>(`select pg_try_advisory_xact_lock(${LOCK}) as mine`);
+  if (lock?.mine !== true) return 'taken';
+  await tx.exec(PREPARE);
+  const [row] = await tx.query<{ last: number }>('select coalesce(max(number), 0) as last from forebay.migrations');
+  if (row?.last !== next.number - 1) return 'done';
+  await tx.exec(next.sql);
+  await noteApplied(tx, next);
+  return 'applied';
 }

@@ -35,10 +35,10 @@ function decodeLogMessage(text: string): LogMessage | null {
   }
 }
 
-/** Tells the listener what a message says. `origin`: ours, whose own messages are no news. One that cannot be understood may have said anything. */
+/** Tells the listener what a message says. `origin`: ours, whose own messages are no news. */
 export function hearLogMessage(text: string, listener: LogStoreListener | null, origin: string): void {
   const message = decodeLogMessage(text);
-  if (message === null) listener?.onGap();
+  if (message === null) listener?.onUnreadable();
   else if (message.kind === 'wake') listener?.onWake();
   else if (message.kind === 'entry') listener?.onEntry(message.epoch, message.entry);
   else if (message.origin !== origin) listener?.onAnew(false);

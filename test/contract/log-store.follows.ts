@@ -11,7 +11,7 @@ export const KEY = 'f:{1}';
 export const TABLE = 'forebay:log';
 export const HEAD = 'forebay:log:at';
 
-export type Told = { epoch: string; entry: LogEntry } | 'gap' | 'behind' | 'wake' | 'up';
+export type Told = { epoch: string; entry: LogEntry } | 'gap' | 'unreadable' | 'behind' | 'wake' | 'up';
 
 /** A store with the place in the log of the process that uses it, and what it told. */
 export interface Follows {
@@ -37,6 +37,7 @@ export async function follow(world: RemoteWorld, number: number, options: StoreO
     {
       onEntry: (from, entry) => process.told.push({ epoch: from, entry }),
       onGap: () => process.told.push('gap'),
+      onUnreadable: () => process.told.push('unreadable'),
       onBehind: () => process.told.push('behind'),
       onWake: () => process.told.push('wake'),
       onAnew: (mine) => process.anew.push(mine),

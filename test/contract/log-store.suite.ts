@@ -290,6 +290,7 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
           {
             onEntry: () => heard.resolve(bodyOf(b)),
             onGap: () => {},
+            onUnreadable: () => {},
             onBehind: () => {},
             onWake: () => {},
             onAnew: () => {},
@@ -307,15 +308,16 @@ export function describeLogStore(name: string, openWorld: () => Promise<RemoteWo
       });
 
       it.each([
-        ['of another version', '{"v":1,"e":"e1","n":1,"k":[],"b":[],"a":0,"x":0}'],
+        ['of an older version', '{"v":1,"e":"e1","n":1,"k":[],"b":[],"a":0,"x":0}'],
+        ['of a newer version', '{"v":3,"e":"e1","n":1,"k":[],"b":[],"a":0,"x":0}'],
         ['that is no JSON', 'invalidate everything'],
         ['with keys that are no texts', '{"v":2,"e":"e1","n":1,"k":[1],"b":[],"a":0,"x":0}'],
         ['with buckets that are no numbers', '{"v":2,"e":"e1","n":1,"k":[],"b":["1"],"a":0,"x":0}'],
         ['without a number', '{"v":2,"e":"e1","k":[],"b":[],"a":0,"x":0}'],
         ['that is null', 'null'],
-      ])('a message %s is a gap', async (_, text) => {
+      ])('a message %s is told to be one that cannot be read', async (_, text) => {
         await world.publish(TABLE, text);
-        await vi.waitFor(() => expect(b.told).toEqual(['gap']));
+        await vi.waitFor(() => expect(b.told).toEqual(['unreadable']));
       });
 
       it('a lost subscription is a gap, told once it is back: what was sent in between was missed, what is sent after is heard', async () => {

@@ -1,3 +1,4 @@
+-- compatible from: 1
 -- Files and their attributes.
 
 -- Versions of all records come from one sequence, never from "version + 1": a record that is deleted and created again

@@ -1,3 +1,4 @@
+-- compatible from: 2
 -- The log of changes: what every cache has to forget, in one order that nobody disputes.
 --
 -- A trigger writes to the outbox in the changing transaction itself, so a rollback leaves nothing and no writer can forget it. forebay.advance() takes what was committed out

@@ -1,3 +1,4 @@
+-- compatible from: 2
 -- Tables of others that tell the log of their changes (forebay attach).
 --
 -- The triggers on a table are the truth; this says what they were made from. A trigger knows its function by identity and the function's name begins with the key, so an attached table

@@ -1,3 +1,4 @@
+-- compatible from: 2
 -- Which records are read most, as all instances together have counted: what a cache is filled with when Redis comes back empty.
 --
 -- Nothing here is needed for any promise: it may be emptied at any time, and caches then fill by what is asked for. No trigger tells the log of its changes.

@@ -268,6 +268,42 @@ test('a message that comes too early is heeded at once, and those before it are 
   expect(follower.stats()).toMatchObject({ number: 2, counts: { gaps: 1, heardByLog: 2 } });
 });
 
+test('a message that cannot be read brings the next look forward, at most to where it is when others are at work, and is counted and told once', async () => {
+  const told: string[] = [];
+  const { clock, log, forgotten, store, follower } = await open({ alone: false, onUnreadable: (what) => told.push(what) });
+  const looks = log.calls.length;
+  log.commit('row:{a}');
+  for (let count = 0; count < 5; count += 1) store.listener?.onUnreadable();
+  await clock.settle();
+  expect(log.calls.length).toBe(looks);
+  await clock.pass(INTERVAL_MS / 8);
+  expect([forgotten, log.calls.length]).toEqual([['row:{a}'], looks + 1]);
+  expect([told, follower.stats().counts]).toMatchObject([['message'], { unreadableMessages: 5, unreadableEntries: 0 }]);
+});
+
+test('messages that cannot be read, however many, make no more than eight times as many looks', async () => {
+  const { clock, log, store } = await open({ alone: false });
+  const looks = log.calls.length;
+  for (let ms = 0; ms < INTERVAL_MS * 4; ms += 1) {
+    store.listener?.onUnreadable();
+    await clock.pass(1);
+  }
+  expect(log.calls.length - looks).toBeLessThanOrEqual(4 * 8);
+});
+
+test('an entry that cannot be read is as good as everything: all is forgotten, the number is followed, and it is told once', async () => {
+  const told: string[] = [];
+  const { clock, log, forgotten, follower } = await open({ onUnreadable: (what) => told.push(what) });
+  log.entries.push(
+    entryOf(1, [], { all: true, purge: true, unreadable: true }),
+    entryOf(2, [], { all: true, purge: true, unreadable: true }),
+  );
+  await clock.pass(INTERVAL_MS);
+  expect(forgotten).toEqual(['*', '*']);
+  expect(follower.asOf(0)).toBe(START + INTERVAL_MS);
+  expect([told, follower.stats()]).toMatchObject([['entry'], { number: 2, counts: { unreadableEntries: 2 } }]);
+});
+
 test('an entry is forgotten once, by whichever way it comes first', async () => {
   const { clock, log, forgotten, follower, store } = await open({ alone: false });
   log.commit('row:{a}');

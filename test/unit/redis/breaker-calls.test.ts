@@ -26,6 +26,7 @@ async function openStore(breaker: Partial<BreakerOptions> = {}) {
   const listener = {
     onEntry: tell('entry'),
     onGap: tell('gap'),
+    onUnreadable: tell('unreadable'),
     onBehind: tell('behind'),
     onWake: tell('wake'),
     onAnew: tell('anew'),

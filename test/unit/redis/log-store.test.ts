@@ -21,7 +21,15 @@ function open() {
     const process = { number, ...createMemoryLogStore(server, { clock }, tags) };
     const anew: boolean[] = [];
     const onAnew = (mine: boolean): void => void anew.push(mine);
-    const listener = { onEntry: () => {}, onGap: () => {}, onBehind: () => {}, onWake: () => {}, onAnew, onUp: () => {} };
+    const listener = {
+      onEntry: () => {},
+      onGap: () => {},
+      onUnreadable: () => {},
+      onBehind: () => {},
+      onWake: () => {},
+      onAnew,
+      onUp: () => {},
+    };
     process.store.listen(listener, () => ({ epoch: EPOCH, number: process.number }));
     return Object.assign(process, { anew });
   };
