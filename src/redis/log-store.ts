@@ -55,7 +55,12 @@ class RedisLogStore implements LogStore {
       this.#publish(encodeAnewMessage(origin));
       this.#listener?.onAnew(true);
     };
-    this.#shard = new LogShard(this.#link, layoutAlone(prefix), { tags, position: () => this.#position(), listener, tellAnew });
+    this.#shard = new LogShard(this.#link, layoutAlone(prefix, this.#channel), {
+      tags,
+      position: () => this.#position(),
+      listener,
+      tellAnew,
+    });
     this.#bus = new Bus({
       client: this.#link.openSubscriber(),
       channel: this.#channel,
@@ -121,13 +126,13 @@ class RedisLogStore implements LogStore {
   }
 }
 
-function layoutAlone(prefix: string): LogLayout {
+function layoutAlone(prefix: string, channel: string): LogLayout {
   const table = `${prefix}forebay:log`;
   const head = `${prefix}forebay:log:at`;
   return {
     table,
     head,
-    channel: () => table,
+    channel: () => channel,
     apply: (keys, args) => applyEntry([table, head], keys, args),
     open: (epoch, number, seen) => openLog([table, head], epoch, number, seen),
     opened: ([made, base, fence, ...fields]) => ({ isAnew: made === '1', base: Number(base), fence: Number(fence), fields }),

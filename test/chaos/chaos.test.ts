@@ -30,12 +30,14 @@ test.each<[string, Topology]>([
   ['calm', 'standalone'],
   ['bus-half-open', 'standalone'],
   ['redis-keys-lost', 'standalone'],
+  ['rolling-upgrade', 'standalone'],
   ['calm', 'tls'],
   ['redis-killed', 'tls'],
   ['failover', 'sentinel'],
   ['cut-off-from-redis', 'sentinel'],
   ['failover', 'cluster'],
   ['slots-moved', 'cluster'],
+  ['rolling-upgrade-tags', 'cluster'],
 ])('%s on %s: nothing older than the bound is served, and nothing is stuck', async (name, topology) => {
   const result = await run(
     {

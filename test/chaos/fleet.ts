@@ -6,12 +6,15 @@ import type { Load, WorkerSetup } from './protocol.ts';
 import type { SeededChance } from './random.ts';
 import type { RedisControl } from './redis/control.ts';
 import type { RedisFront } from './redis/front.ts';
-import type { ProcessControl } from './scenario.ts';
+import type { EngineVersion, ProcessControl } from './scenario.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 export interface FleetOptions {
   readonly contestant: string;
   readonly source: string;
+  /** Folder of the source of a newer version. */
+  readonly newerSource: string;
+  readonly newerIn: (process: number) => boolean;
   /** Past all proxies. */
   readonly databaseUrl: string;
   readonly boundMs: number;
@@ -25,6 +28,7 @@ export interface FleetOptions {
   readonly load: Load;
 }
 
+const DIE_MS = 2000;
 /** Answers of the database take a little while. */
 const JITTER_MS = 3;
 
@@ -113,19 +117,20 @@ export class Fleet implements AsyncDisposable {
       index,
       redis,
       database,
-      start: () => this.#start(index, proxied.href, redis.url),
+      start: (version) => this.#start(index, version, proxied.href, redis.url),
+      version: this.#options.newerIn(index) ? 'newer' : 'today',
       load: this.#options.load,
       working: () => this.#working,
     });
   }
 
-  #start(index: number, databaseUrl: string, redisUrl: string): Promise<WorkerProcess> {
-    const { contestant, source, boundMs, keys, processes, seed, slowLoadMs, relayIn } = this.#options;
+  #start(index: number, version: EngineVersion, databaseUrl: string, redisUrl: string): Promise<WorkerProcess> {
+    const { contestant, source, newerSource, boundMs, keys, processes, seed, slowLoadMs, relayIn } = this.#options;
     const writer = this.nextWriter();
     const log = { process: index, writer, readLog: this.logFor(writer, 'reads'), writeLog: this.logFor(writer, 'writes') };
     const setup: WorkerSetup = {
       contestant,
-      source,
+      source: version === 'newer' ? newerSource : source,
       databaseUrl,
       redisUrl,
       boundMs,
@@ -146,7 +151,8 @@ interface PlaceParts {
   readonly index: number;
   readonly redis: RedisFront;
   readonly database: FaultProxy;
-  readonly start: () => Promise<WorkerProcess>;
+  readonly start: (version: EngineVersion) => Promise<WorkerProcess>;
+  readonly version: EngineVersion;
   readonly load: Load;
   readonly working: () => boolean;
 }
@@ -157,9 +163,11 @@ class Place implements ProcessControl {
   readonly database: FaultProxy;
   readonly #parts: PlaceParts;
   #worker: WorkerProcess | null = null;
+  #version: EngineVersion;
 
   constructor(parts: PlaceParts) {
     this.#parts = parts;
+    this.#version = parts.version;
     this.index = parts.index;
     this.redis = parts.redis;
     this.database = parts.database;
@@ -171,7 +179,7 @@ class Place implements ProcessControl {
   }
 
   async open(): Promise<void> {
-    this.#worker = await this.#parts.start();
+    this.#worker = await this.#parts.start(this.#version);
   }
 
   async work(): Promise<void> {
@@ -201,6 +209,18 @@ class Place implements ProcessControl {
   async respawn(): Promise<void> {
     await this.open();
     if (this.#parts.working()) await this.work();
+  }
+
+  get version(): EngineVersion {
+    return this.#version;
+  }
+
+  async restartAs(version: EngineVersion, { orderly }: { readonly orderly: boolean }): Promise<void> {
+    if (orderly) await this.worker.ask({ do: 'rest' });
+    // At a step of its relay, which comes with each look at the log, a process writes down what it has read before it dies.
+    if (orderly || !(await this.dieAtRelayStep('asked', DIE_MS))) await this.worker.kill();
+    this.#version = version;
+    await this.respawn();
   }
 
   async close(): Promise<void> {

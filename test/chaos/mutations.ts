@@ -1,6 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
+/** A piece of the source, and what is put in its place. */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly put: string;
+}
+
 /** One check of the engine, switched off by replacing a piece of its source. */
 export interface Mutation {
   readonly name: string;
@@ -8,7 +15,7 @@ export interface Mutation {
   readonly without: string;
   /** Scenarios of which at least one has to break. */
   readonly caughtBy: readonly string[];
-  readonly edits: readonly { readonly file: string; readonly find: string; readonly put: string }[];
+  readonly edits: readonly Edit[];
 }
 
 export const mutations: readonly Mutation[] = [
@@ -87,6 +94,32 @@ export const mutations: readonly Mutation[] = [
       },
     ],
   },
+  {
+    name: 'no-unknown-changes',
+    without: 'what a newer version notes in the log in a form of its own is passed over',
+    caughtBy: ['rolling-upgrade'],
+    edits: [
+      { file: 'postgres/change-log.ts', find: '!Array.isArray(changes) || !changes.every(isChange)', put: '!Array.isArray(changes)' },
+    ],
+  },
+  {
+    name: 'no-message-version',
+    without: 'messages of another version are read as if they were of this one',
+    caughtBy: ['rolling-upgrade-tags'],
+    edits: [{ file: 'redis/log-message.ts', find: '    if (v !== VERSION) return null;\n', put: '' }],
+  },
+  {
+    name: 'no-entry-version',
+    without: 'entries of another version are read as if they were of this one',
+    caughtBy: ['rolling-upgrade-tags'],
+    edits: [
+      {
+        file: 'cache/entry.ts',
+        find: "HEADER.exec(bytes.toString('latin1', 0, end))",
+        put: "HEADER.exec(bytes.toString('latin1', 0, end).replace('forebay2', 'forebay1'))",
+      },
+    ],
+  },
 ];
 
 /** @throws with the names there are, for one that is not among them. */
@@ -98,11 +131,16 @@ export function mutationNamed(name: string): Mutation {
 
 /** Spoils a copy of the source. @throws when the piece to replace is not there exactly once: the source has moved on, and the mutation has to follow. */
 export function applyMutation({ name, edits }: Mutation, source: string): void {
+  applyEdits(`mutation ${name}`, edits, source);
+}
+
+/** As `applyMutation`. `what`: for people. */
+export function applyEdits(what: string, edits: readonly Edit[], source: string): void {
   for (const { file, find, put } of edits) {
     const where = path.join(source, file);
     const [before, after, ...more] = readFileSync(where, 'utf8').split(find);
     if (before === undefined || after === undefined || more.length > 0)
-      throw new Error(`mutation ${name}: ${file} does not have this exactly once any more: ${JSON.stringify(find)}`);
+      throw new Error(`${what}: ${file} does not have this exactly once any more: ${JSON.stringify(find)}`);
     writeFileSync(where, before + put + after);
   }
 }

@@ -5,6 +5,7 @@ import type { Databases } from './database.ts';
 import { Fleet } from './fleet.ts';
 import { History } from './history.ts';
 import { ABSENT, WriteLog, writesOf } from './logs.ts';
+import { makeNewerVersion } from './newer-version.ts';
 import { Outsider, pause } from './outsider.ts';
 import { SeededChance } from './random.ts';
 import type { RedisControl, Topology } from './redis/control.ts';
@@ -66,8 +67,11 @@ export async function run(options: RunOptions, databases: Databases): Promise<Ru
       writesPerSecond: (scenario.load?.writesPerSecond ?? options.writesPerSecond) * share,
       style: scenario.load?.style ?? 'api',
     };
-    const { slowLoadMs = 150, relayIn = () => true } = scenario;
-    await using fleet = await Fleet.start({ ...options, databaseUrl, dir: logs.path, slowLoadMs, relayIn, load }, redis, chance);
+    const { slowLoadMs = 150, relayIn = () => true, newerIn = () => false, newerReadsToday = true } = scenario;
+    using newer = scenario.newerIn === undefined ? null : makeNewerVersion(options.source, { readsToday: newerReadsToday });
+    const newerSource = newer?.source ?? options.source;
+    const fleetOptions = { ...options, databaseUrl, dir: logs.path, slowLoadMs, relayIn, newerIn, newerSource, load };
+    await using fleet = await Fleet.start(fleetOptions, redis, chance);
     const witness = new Witness(databaseUrl, keys);
     await witness.start();
     const settledAt = sharedNow() + SETTLE_MS;

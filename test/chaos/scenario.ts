@@ -4,6 +4,9 @@ import type { SeededChance } from './random.ts';
 import type { RedisControl, Topology } from './redis/control.ts';
 import type { RedisFront } from './redis/front.ts';
 
+/** The engine as it is, or one whose formats are all newer: `newer-version.ts`. */
+export type EngineVersion = 'today' | 'newer';
+
 /** One process of a run, whoever lives in it. */
 export interface ProcessControl {
   readonly index: number;
@@ -17,6 +20,10 @@ export interface ProcessControl {
   dieAtRelayStep(step: string, timeoutMs: number): Promise<boolean>;
   /** A new process in its place, at work. */
   respawn(): Promise<void>;
+  /** Which version of the engine it runs. */
+  readonly version: EngineVersion;
+  /** Ends it and starts one of this version in its place. `orderly`: what it began has come to an end; else it is killed, whatever it is at. */
+  restartAs(version: EngineVersion, how: { readonly orderly: boolean }): Promise<void>;
 }
 
 /** What a scenario can do to the world. */
@@ -46,6 +53,10 @@ export interface Scenario {
   readonly outsider?: { readonly sessions: number; readonly perSecond: number; readonly openMs: number; readonly rollBackShare: number };
   /** Which processes have a relay. @defaultValue all */
   readonly relayIn?: (process: number) => boolean;
+  /** Which processes run a newer version of the engine. @defaultValue none */
+  readonly newerIn?: (process: number) => boolean;
+  /** Whether the newer version reads entries of today; else it also numbers tags in another way. @defaultValue true */
+  readonly newerReadsToday?: boolean;
   /** Before the first read. */
   readonly prepare?: (world: World) => Promise<void>;
   /** One fault with its healing, done again and again with pauses between. */

@@ -10,11 +10,11 @@ export interface SourceCopy extends Disposable {
   readonly source: string;
 }
 
-/** The engine as it is at this moment, so that a run sees one state of it whatever is edited meanwhile, and so that a copy can be spoilt on purpose. */
-export function copySource(): SourceCopy {
+/** The engine as it is at this moment, or another copy of it, so that a run sees one state of it whatever is edited meanwhile, and so that a copy can be spoilt on purpose. */
+export function copySource(from = path.join(ROOT, 'src')): SourceCopy {
   const folder = tempFolder('chaos-src');
   const source = path.join(folder.path, 'src');
-  cpSync(path.join(ROOT, 'src'), source, { recursive: true });
+  cpSync(from, source, { recursive: true });
   symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder.path, 'node_modules'));
   writeFileSync(path.join(folder.path, 'package.json'), '{"type":"module"}');
   return { source, [Symbol.dispose]: () => folder[Symbol.dispose]() };

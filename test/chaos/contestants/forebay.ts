@@ -1,5 +1,6 @@
 import type * as ForebayModule from '../../../src/forebay.ts';
 import type * as DatabaseModule from '../../../src/postgres/database.ts';
+import type * as MigrateModule from '../../../src/postgres/migrate.ts';
 import { pathToFileURL } from 'node:url';
 import type { ForebayOptions } from '../../../src/forebay.ts';
 import type { Database, Queryable } from '../../../src/postgres/database.ts';
@@ -60,8 +61,10 @@ export async function open(options: ContestantOptions): Promise<Contestant> {
   const from = (file: string): string => pathToFileURL(`${options.source}/${file}`).href;
   const { createForebay } = (await import(from('forebay.ts'))) as typeof ForebayModule;
   const { openDatabase } = (await import(from('postgres/database.ts'))) as typeof DatabaseModule;
+  const { migrate } = (await import(from('postgres/migrate.ts'))) as typeof MigrateModule;
   let loaded = 0;
   const plain = await openDatabase(options.databaseUrl, { maxConnections: CONNECTIONS, statementTimeoutMs: 10_000 });
+  await migrate(plain);
   const database = watched(plain, options, (records) => (loaded += records));
   const settings: ForebayOptions = {
     database,
