@@ -80,7 +80,9 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
   };
   const follower = createFollower({
     ...rest,
-    log: createChangeLog(database.lane()),
+    log: createChangeLog(database.lane(), {
+      onIncompatible: (error) => logger.error({ code: error.code }, `the caches are not used: ${error.message}`),
+    }),
     onUnreadable: (what) => tellUnreadable(logger, what),
     openStore: redis === null ? null : (tags) => open(redis, tags),
   });

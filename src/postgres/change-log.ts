@@ -1,10 +1,14 @@
 import type { ChangeLog, LogEntry, LogLook, LogState } from '../cache/change-log.ts';
+import { ForebayError } from '../core/errors.ts';
 import { tagBuckets } from '../cache/tags.ts';
 import type { Queryable } from './database.ts';
+import { sqlState } from './refusals.ts';
 
 export interface ChangeLogOptions {
   /** How long log entries are kept for those who lag behind, in ms; whoever lags further starts anew. @defaultValue 300,000 (5 min) */
   readonly retentionMs?: number;
+  /** Told once that the schema is not one that this version can work with, as when a newer one has migrated the database. @defaultValue does nothing */
+  readonly onIncompatible?: (error: ForebayError) => void;
 }
 
 /** Ids in one log entry, about: one script of Redis deletes them all, and 4,000 keys take it a millisecond or two. */
@@ -48,8 +52,9 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = Object.fre
 } satisfies Record<keyof Change, (value: unknown) => boolean>);
 const FIELDS = Object.keys(CHECKS).length;
 
-/** The log of changes in a database that was migrated. `database`: best a connection kept apart, so that the log is not read behind a queue of loads. */
-export function createChangeLog(database: Queryable, { retentionMs = 300_000 }: ChangeLogOptions = {}): ChangeLog {
+/** The log of changes in a database that was migrated. `given`: best a connection kept apart, so that the log is not read behind a queue of loads. */
+export function createChangeLog(given: Queryable, { retentionMs = 300_000, onIncompatible = () => {} }: ChangeLogOptions = {}): ChangeLog {
+  const database = refusing(given, onIncompatible);
   const state = async (rows: Promise<(LogState & { readonly changes?: unknown })[]>): Promise<LogState> => {
     const [row] = await rows;
     if (row === undefined) throw new Error('forebay.sequencer is empty: the migration 0002 was undone by hand; insert its one row again');
@@ -94,6 +99,31 @@ export function entryOf(number: number, changes: unknown): LogEntry {
     purge ||= change.purge;
   }
   return { number, keys: [...keys], buckets: tagBuckets([...tags]), all, purge };
+}
+
+/** SQLSTATEs of a function, table, column or schema that is not there. A migration that older versions cannot work with takes the functions of the log away from them, so that they prove nothing from that moment on. */
+const NOT_THERE: ReadonlySet<string> = new Set(['42883', '42P01', '42703', '3F000']);
+
+/** The same, which says what it means that the schema is not the one that this version knows. */
+function refusing(database: Queryable, onIncompatible: (error: ForebayError) => void): Pick<Queryable, 'query'> {
+  let told = false;
+  return {
+    query: async <Row extends object>(...statement: Parameters<Queryable['query']>): Promise<Row[]> => {
+      try {
+        return await database.query<Row>(...statement);
+      } catch (thrown) {
+        if (!NOT_THERE.has(sqlState(thrown))) throw thrown;
+        const error = new ForebayError(
+          'SCHEMA_NEWER',
+          `the log of changes is not as this version of Forebay knows it (${thrown instanceof Error ? thrown.message : ''}): a newer one has migrated the database in a way that this one cannot work with, or its schema was removed; run a version at least as new as the one that migrated it`,
+          { cause: thrown },
+        );
+        if (!told) onIncompatible(error);
+        told = true;
+        throw error;
+      }
+    },
+  };
 }
 
 function isChange(change: unknown): change is Change {
