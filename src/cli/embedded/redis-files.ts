@@ -9,10 +9,10 @@ import { ask } from './redis-socket.ts';
 const MAX_SOCKET_PATH_BYTES = 100;
 const TEMP_PREFIX = 'forebay-redis-';
 
-/** What is noted of the running server, for the next process to find it. */
-const noteSchema = z.strictObject({
+/** What is noted of the running server, for the next process to find it. More in it is a newer version's, whose server has to be ended all the same. */
+const noteSchema = z.object({
   socketPath: z.string(),
-  server: z.strictObject({ pid: z.number().int(), startedAt: z.string() }).nullable(),
+  server: z.object({ pid: z.number().int(), startedAt: z.string() }).nullable(),
 });
 
 /** The folder of a private Redis: its socket, log, snapshot, and the note about the running server. */

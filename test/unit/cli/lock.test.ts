@@ -62,6 +62,15 @@ describe('the lock of a data folder', () => {
     expect(takeLock(file).state).toBe('held');
   });
 
+  test('a lock of a newer version, which says more, is a lock; what this version writes is what every version reads', () => {
+    const lock = takeLock(file);
+    const written = JSON.parse(readFileSync(file, 'utf8')) as object;
+    expect(written).toEqual({ ...identityOf(process.pid), nonce: expect.stringMatching(/^[0-9a-f]{12}$/) });
+    writeFileSync(file, JSON.stringify({ format: 2, ...written, host: 'another' }));
+    expect(takeLock(file).state).toBe('taken');
+    if (lock.state === 'held') lock.release();
+  });
+
   test.each(['', 'no json', '{}', '{"pid":1}', '{"pid":"1","startedAt":"x","nonce":"../../x"}'])(
     'a damaged lock (%j) is taken over',
     (text) => {
