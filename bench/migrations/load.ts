@@ -85,10 +85,10 @@ export class Load implements AsyncDisposable {
 export async function withOpenTransactions<T>(url: string, table: string, openMs: number, work: () => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url, application_name: 'open' });
   await client.connect();
-  let stopped = false;
+  const stop = new AbortController();
   const first = Promise.withResolvers<void>();
   const running = (async () => {
-    while (!stopped) {
+    while (!stop.signal.aborted) {
       await client.query('begin');
       await client.query(`update ${table} set size = size where id = md5('0')::uuid`);
       first.resolve();
@@ -101,7 +101,7 @@ export async function withOpenTransactions<T>(url: string, table: string, openMs
   try {
     return await work();
   } finally {
-    stopped = true;
+    stop.abort();
     await running;
     await client.end();
   }

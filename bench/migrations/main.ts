@@ -93,7 +93,10 @@ async function measured(name: string, load: Load, run: () => Promise<unknown>): 
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: OPTIONS });
-  if (values.help) return void console.log(HELP);
+  if (values.help) {
+    console.log(HELP);
+    return;
+  }
   const rows = Number(values.rows);
   const openMs = Number(values['open-ms']);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));

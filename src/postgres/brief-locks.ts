@@ -5,9 +5,9 @@ import { sqlState } from './refusals.ts';
  * Longest wait for a lock on a table in one try, in ms. Whoever comes for the table meanwhile queues behind the one who waits, so this is also how long everybody else is held up: it is far below what a user notices
  * as a stop, and far above the time that a usual statement holds its lock.
  */
-export const LOCK_TRY_MS = 80;
+const LOCK_TRY_MS = 80;
 /** Pauses between tries, in which those who queued go on: at least four times as long as a try. */
-const PAUSE_MS = [320, 640, 1000] as const;
+const PAUSE_MS = [320, 320, 320, 320, 640, 640, 640, 1000] as const;
 /** After this share of the patience an autovacuum that is in the way is made to end. */
 const PATIENT_SHARE = 0.5;
 /** An autovacuum gives way to whoever has waited for longer than `deadlock_timeout` (1 s by default). */

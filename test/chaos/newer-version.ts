@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Edit } from './mutations.ts';
 import { applyEdits } from './mutations.ts';
@@ -14,12 +14,11 @@ export function makeNewerVersion(source: string, { readsToday }: { readonly read
   const copy = copySource(source);
   applyEdits('the newer version', [...FORMATS, ...(readsToday ? READS_TODAY : READS_NEWER_ONLY)], copy.source);
   const sql = path.join(copy.source, 'postgres/sql');
-  writeFileSync(path.join(sql, `${NUMBER}-moved.sql`), migration(readFileSync(path.join(sql, '0002-change-log.sql'), 'utf8')));
+  const last = readdirSync(sql).filter((name) => /^\d{4}-/.test(name)).length;
+  const text = migration(readFileSync(path.join(sql, '0002-change-log.sql'), 'utf8'), last);
+  writeFileSync(path.join(sql, `${String(last + 1).padStart(4, '0')}-moved.sql`), text);
   return copy;
 }
-
-/** The number after the last one of today. */
-const NUMBER = '0006';
 
 const FORMATS: readonly Edit[] = [
   // Entries.
@@ -47,7 +46,7 @@ const READS_NEWER_ONLY: readonly Edit[] = [
 ];
 
 /** The functions of today with a field more, which is written only where there is something in it. */
-function migration(changeLog: string): string {
+function migration(changeLog: string, compatibleFrom: number): string {
   const advance = between(changeLog, 'create function forebay.advance', '\n$$;')
     .replace('create function', 'create or replace function')
     .replace('returning caches, ids, tags, everything, purge', 'returning caches, ids, moved, tags, everything, purge')
@@ -69,7 +68,7 @@ function migration(changeLog: string): string {
     );
   for (const [name, text] of Object.entries({ advance, updated }))
     if (!text.includes('moved')) throw new Error(`the function ${name} is not what it was; see newer-version.ts`);
-  return `-- compatible from: 5
+  return `-- compatible from: ${compatibleFrom}
 alter table forebay.outbox add column moved text[] not null default '{}';
 ${advance}
 ${updated}

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openDatabase } from '../../src/postgres/index.ts';
+import { migrate, openDatabase } from '../../src/postgres/index.ts';
 import { runProgram } from '../support/program.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -21,6 +21,25 @@ async function run(args: readonly string[], url?: string): Promise<{ code: numbe
 }
 
 const OPTIONS = ['--table', '"My Documents"', '--id', 'id', '--cache', 'documents', '--tags', "array['owner:' || owner]"];
+
+describe('a database that a newer version has migrated', () => {
+  test.each([
+    ['works if it says so', 'compatible', 0, 0],
+    ['is refused if it does not, with what to do', 'incompatible', 1, 1],
+  ])('%s', async (_, name, more, exitCode) => {
+    const url = await server.createDatabase(name);
+    await using database = await openDatabase(url);
+    const { version } = await migrate(database);
+    await database.exec('create table documents (id uuid primary key)');
+    await database.query("insert into forebay.migrations (number, name, compatible_from) values ($1, 'from-the-future.sql', $2)", [
+      version + 1,
+      version + more,
+    ]);
+    const words = `SCHEMA_NEWER: the database is at migration ${version + 1}, which takes a version of Forebay that knows migration ${version + 1}; this one knows ${version}: run a version`;
+    const { code, stderr } = await run(['attach', '--table', 'documents', '--id', 'id'], url);
+    expect([code, stderr]).toEqual([exitCode, exitCode === 0 ? expect.any(String) : expect.stringContaining(words)]);
+  });
+});
 
 describe('forebay attach and detach', () => {
   test('print the SQL that they would run, and changed nothing', async () => {

@@ -53,11 +53,11 @@ async function effects(
     }
     const after = await relations(tx);
     effect.rewritten = before.filter(({ oid, file }) => after.some((now) => now.oid === oid && now.file !== file)).map(({ name }) => name);
-    const tables = before.map(({ oid }) => oid);
+    const tables = new Set(before.map(({ oid }) => oid));
     const indexes = await tx.query<{ index: number; table: number; name: string }>(
       'select indexrelid::integer as index, indrelid::integer as table, indexrelid::regclass::text as name from pg_index',
     );
-    effect.indexed = indexes.filter(({ index, table }) => tables.includes(table) && !tables.includes(index)).map(({ name }) => name);
+    effect.indexed = indexes.filter(({ index, table }) => tables.has(table) && !tables.has(index)).map(({ name }) => name);
     throw rolledBack;
   });
   await expect(work).rejects.toBe(rolledBack);
