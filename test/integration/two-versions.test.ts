@@ -15,6 +15,7 @@ import { startRedis } from '../support/redis.ts';
 /** What it costs that two versions share a Redis, and what becomes of the older one when the database is migrated past it. That nothing is misread is played in test/chaos (rolling-upgrade). */
 
 const KEYS = 50;
+const PATIENT = { timeout: 20_000 };
 
 let redis: TestRedis;
 let postgres: TestPostgres;
@@ -63,12 +64,16 @@ describe('entries of a version that the other cannot read', () => {
   /** Records that an instance which has only just started asks of the database when it reads all of them. */
   async function loadsOf(create: typeof createForebay, ids: readonly string[]): Promise<number> {
     const forebay = await start(create);
-    await vi.waitFor(async () => expect((await forebay.readiness()).stalenessMs).not.toBeNull());
+    // Redis is asked, and what it holds is judged: found, not found, or not to be read by this version.
+    await vi.waitFor(async () => {
+      const { remote } = await forebay.files.inspect(ids[0] ?? '');
+      expect(remote.state === 'unavailable' ? remote.reason : 'damaged').toBe('damaged');
+    }, PATIENT);
     const lookups = await Promise.all(ids.map((id) => forebay.files.lookup(id)));
     // Fills are not waited for by reads; a record that is read once more waits for none.
     await vi.waitFor(async () => {
       for (const id of ids) expect((await forebay.files.inspect(id)).remote.state).toBe('fresh');
-    });
+    }, PATIENT);
     return lookups.filter(({ outcome }) => outcome === 'loaded').length;
   }
 
@@ -92,7 +97,7 @@ describe('a migration that older versions cannot work with', () => {
     const logger = { ...silentLogger, error: (_: object, text: string) => void errors.push(text) };
     const older = await start(createForebay, { logger, maxStalenessMs: 200 });
     const { record } = await older.files.create(file(1));
-    await vi.waitFor(async () => expect(await older.files.lookup(record.id)).toMatchObject({ outcome: 'hit' }));
+    await vi.waitFor(async () => expect(await older.files.lookup(record.id)).toMatchObject({ outcome: 'hit' }), PATIENT);
     await using database = await openDatabase(url);
     await database.transaction(async (tx) => {
       await tx.exec(
@@ -101,11 +106,17 @@ describe('a migration that older versions cannot work with', () => {
       await tx.exec("insert into forebay.migrations (number, name) select max(number) + 1, 'another-log.sql' from forebay.migrations");
       await tx.exec('update forebay.file_info set size = 2');
     });
-    await vi.waitFor(async () => expect(await older.files.lookup(record.id)).toMatchObject({ outcome: 'loaded', value: { size: 2 } }));
-    await vi.waitFor(async () => expect((await older.readiness()).reasons).toEqual([expect.stringContaining('the caches are not used')]));
+    await vi.waitFor(
+      async () => expect(await older.files.lookup(record.id)).toMatchObject({ outcome: 'loaded', value: { size: 2 } }),
+      PATIENT,
+    );
+    await vi.waitFor(
+      async () => expect((await older.readiness()).reasons).toEqual([expect.stringContaining('the caches are not used')]),
+      PATIENT,
+    );
     await database.exec('update forebay.file_info set size = 3');
     // What was loaded may be served for as long as the bound is, and no longer.
-    await vi.waitFor(async () => expect(await older.files.get(record.id)).toMatchObject({ size: 3 }));
+    await vi.waitFor(async () => expect(await older.files.get(record.id)).toMatchObject({ size: 3 }), PATIENT);
     expect(errors).toEqual([
       expect.stringMatching(/caches are not used: the log of changes is not as this version .* a newer one has migrated the database/),
     ]);
