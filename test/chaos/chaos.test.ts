@@ -58,6 +58,7 @@ test.each<[string, Topology]>([
   // A run in which nothing was read or written would hold every promise.
   expect(result.reads).toBeGreaterThan(1000);
   expect(result.writes).toBeGreaterThan(KEYS + 50);
-  expect(result.hitRatio).toBeGreaterThan(0.5);
+  // Of two versions, the older one forgets everything with each change that it cannot read.
+  expect(result.hitRatio).toBeGreaterThan(name === 'rolling-upgrade' ? 0.25 : 0.5);
   expect(result.broken, table([result])).toEqual([]);
 });
