@@ -34,11 +34,15 @@ import { Reporter } from './metrics/report/reporter.ts';
 import type { Database } from './postgres/database.ts';
 import { openDatabase } from './postgres/database.ts';
 import { createFileStore } from './postgres/file-store.ts';
+import { createFileFinder } from './postgres/file-finder.ts';
 import { migrate } from './postgres/migrate.ts';
+import { createPopularStore } from './postgres/popular-store.ts';
 import type { RedisServer } from './redis/server-address.ts';
 import type { BreakerOptions } from './redis/breaker-options.ts';
 import type { Vitals } from './vitals.ts';
 import { readVitals, VitalsWatch } from './vitals.ts';
+import type { WarmGain, WarmRequest } from './warm-request.ts';
+import { warm } from './warm-request.ts';
 import type { WarmMode } from './warm-start.ts';
 import { WarmStart } from './warm-start.ts';
 
@@ -69,6 +73,12 @@ export interface Forebay extends AsyncDisposable {
   readonly health: HealthReport | null;
   /** Asks the database now; takes at most a second. */
   readiness(): Promise<Readiness>;
+  /**
+   * Brings files into the tiers at the pace of the pacer: those named by id, by tag or by a condition on their records, or what all instances read most. What is there is left. Resolves with what was gained, also when it
+   * did not come to its end (`outcome`).
+   * @throws {ForebayError} `INPUT_INVALID`; `DATABASE_UNAVAILABLE`, `OVERLOADED` when it could not begin
+   */
+  warm(request?: WarmRequest): Promise<WarmGain>;
   /** The alerts that fire now. */
   alerts(): readonly Alert[];
   /** All that is known at this moment, from memory: what the dashboard shows. */
@@ -187,6 +197,13 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     now: () => systemClock.now(),
   });
   const reporter = openReporter(caches, follower, remoteReuse);
+  const warmParts = {
+    caches,
+    warmth,
+    finder: createFileFinder(database),
+    popular: createPopularStore(database),
+    remoteState: () => follower.state(),
+  };
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();
@@ -203,6 +220,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     redis: follower.breaker,
     health: follower.health,
     readiness: () => readiness(store, follower, maxStalenessMs),
+    warm: (request = {}) => warm(warmParts, request),
     alerts: () => alerting.alerts.firing(),
     vitals: () => readVitals(watched),
     events: (after) => events.since(after),

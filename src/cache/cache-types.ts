@@ -104,6 +104,8 @@ export interface Cache<K, V> extends AsyncDisposable {
   inspect(key: K): Promise<Inspection>;
   /** Brings keys into both tiers, 500 at a time, with their TTLs spread widely so that they do not expire together. Nothing of it counts as a read. */
   warm(keys: readonly K[], options?: WarmOptions): Promise<WarmResult>;
+  /** Whether each of these keys is in the remote tier with an entry that would be served now; without a remote tier, in process memory. Loads and counts nothing; what cannot be asked is not there. */
+  isStored(keys: readonly K[], options?: Pick<WarmOptions, 'signal'>): Promise<readonly boolean[]>;
   stats(): CacheStats;
   /** Up to `most` entries of process memory, picked at random, each of which would be served now; nothing of it counts as a read. */
   sample(most: number): readonly SampledEntry[];

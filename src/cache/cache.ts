@@ -240,6 +240,22 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     return result;
   }
 
+  async isStored(keys: readonly K[], { signal }: Pick<WarmOptions, 'signal'> = {}): Promise<readonly boolean[]> {
+    const stored: boolean[] = [];
+    for (let at = 0; at < keys.length; at += WARM_BATCH) {
+      signal?.throwIfAborted();
+      stored.push(...(await Promise.all(keys.slice(at, at + WARM_BATCH).map((key) => this.#isStored(this.#o.keyText(key))))));
+    }
+    return stored;
+  }
+
+  async #isStored(text: string): Promise<boolean> {
+    const { remote, clock, budgetMs } = this.#o;
+    if (remote.state() === 'off') return this.holds(text) !== undefined;
+    const readAt = clock.now();
+    return this.#inspectRemote(text, await remote.read(this.#reads.remoteKey(text), readAt + budgetMs), readAt).state === 'fresh';
+  }
+
   stats(): CacheStats {
     const { values, absents, loads, flights, counts, floors } = this.#reads;
     return {

@@ -126,8 +126,8 @@ export class Pacer implements LoadPacer {
   #lowSince: number | null = null;
   /** When the tier was last away, found empty or warmed. */
   #begunAt = 0;
-  /** Times that it began to recover, calls held back, and ms in which warming waited for its turn. */
-  readonly counts = { recoveries: 0, held: 0, warmWaitMs: 0 };
+  /** Times that it began to recover, calls held back, ms in which warming waited for its turn, and ms that all calls took. */
+  readonly counts = { recoveries: 0, held: 0, warmWaitMs: 0, busyMs: 0 };
 
   constructor({ clock, isUp }: PacerOptions) {
     this.#clock = clock;
@@ -182,6 +182,7 @@ export class Pacer implements LoadPacer {
 
   note(busyMs: number, keys: number, warmKeys: number): void {
     const now = this.#advance();
+    this.counts.busyMs += busyMs;
     this.#recent.add(busyMs);
     this.#recentKeys.add(keys - warmKeys);
     if (this.#lowSince === null) {
