@@ -86,7 +86,9 @@ type What = { readonly ids: readonly FileId[] } | { readonly condition: Conditio
 
 function whatOf({ ids, tags, where, limit, meta }: WarmRequest): What {
   if ([ids, tags, where].filter((one) => one !== undefined).length > 1)
-    throw new ForebayError('INPUT_INVALID', 'give ids, tags or a condition: one of the three, or none for what is popular', { field: 'where' });
+    throw new ForebayError('INPUT_INVALID', 'give ids, tags or a condition: one of the three, or none for what is popular', {
+      field: 'where',
+    });
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0))
     throw new ForebayError('INPUT_INVALID', `limit = ${String(limit)}: has to be a whole number of at least 0`, { field: 'limit' });
   if (ids !== undefined) return { ids: ids.map(fileId) };
@@ -116,14 +118,22 @@ async function work(parts: WarmRequestParts, what: What, request: WarmRequest): 
   });
   const { outcome, popular, loaded, found, absent, failed } = report;
   const done = loaded + found + absent + failed;
-  return { outcome, readsFound: null, counts: { done, loaded, found, absent, failed, missing: 0, share: popular === 0 ? 1 : done / popular } };
+  return {
+    outcome,
+    readsFound: null,
+    counts: { done, loaded, found, absent, failed, missing: 0, share: popular === 0 ? 1 : done / popular },
+  };
 }
 
 /** How much of what is popular is there. */
 async function lookAtPopular(
   { caches, popular }: WarmRequestParts,
   pacer: Pacer,
-  { limit, signal, onProgress }: { readonly limit: number; readonly signal: AbortSignal; readonly onProgress: (progress: WarmedSoFar) => void },
+  {
+    limit,
+    signal,
+    onProgress,
+  }: { readonly limit: number; readonly signal: AbortSignal; readonly onProgress: (progress: WarmedSoFar) => void },
 ): Promise<Done> {
   const targets = [caches.info, caches.meta] as const;
   const names = targets.map(({ name }) => name);
@@ -132,7 +142,7 @@ async function lookAtPopular(
   // Heat is a binary logarithm: weights are taken in relation to the first.
   const reads = { all: 0, found: 0 };
   let hottest: number | null = null;
-  for (let last: RankedKey | null = null; counts.done < limit; ) {
+  for (let last: RankedKey | null = null; counts.done < limit;) {
     await pacer.turn(signal);
     const startedAt = systemClock.now();
     const page: RankedKey[] = await popular.top(names, Math.min(WARM_FILES.page, limit - counts.done), last, { signal });

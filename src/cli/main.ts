@@ -2,6 +2,7 @@
 import { listenForInterrupts } from './interrupts.ts';
 import { run } from './program.ts';
 import { readAll } from './read-all.ts';
+import { readLines } from './read-lines.ts';
 import { EXIT } from './shell.ts';
 
 const LINGER_MS = 2000;
@@ -16,6 +17,7 @@ const exitCode = await run(process.argv.slice(2), {
   isTerminal: process.stderr.isTTY,
   isOutputTerminal: process.stdout.isTTY,
   input: () => readAll(process.stdin),
+  inputLines: () => readLines(process.stdin),
   out: (line) => void process.stdout.write(`${line}\n`),
   note: (line) => void process.stderr.write(`${line}\n`),
   stop: interrupts.signal,

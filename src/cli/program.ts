@@ -9,6 +9,7 @@ import { reportCommand } from './commands/report.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { startCommand } from './commands/start.ts';
+import { warmCommand } from './commands/warm.ts';
 import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
 import { packageVersion } from './version.ts';
 
@@ -23,6 +24,7 @@ Examples:
   forebay status                         whether a running service can serve, and what is amiss
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
+  forebay warm                           fill the caches ahead of demand
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
@@ -50,6 +52,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     statusCommand,
     inspectCommand,
     invalidateCommand,
+    warmCommand,
     configCommand,
   ])
     program.addCommand(make(shell, done));

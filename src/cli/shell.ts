@@ -10,6 +10,8 @@ export interface Shell {
   readonly isOutputTerminal: boolean;
   /** All of standard input, up to 64 MiB. @throws {ForebayError} `INPUT_INVALID` beyond that */
   input(): Promise<string>;
+  /** Standard input line by line, as it comes. */
+  inputLines(): AsyncIterable<string>;
   /** One line of the command's answer, on stdout. */
   out(line: string): void;
   /** One line about the command's doings, on stderr. */

@@ -104,7 +104,7 @@ function* roundsOf(ids: readonly FileId[]): Generator<Round> {
 async function* roundsBy({ finder, pacer, clock }: WarmFilesParts, condition: Condition, signal: AbortSignal): AsyncGenerator<Round> {
   const about = await finder.about({ signal });
   let seen = 0;
-  for (let after: FileId | null = null; ; ) {
+  for (let after: FileId | null = null; ;) {
     await pacer.turn(signal);
     const startedAt = clock.now();
     let page;

@@ -12,7 +12,9 @@ const FOLDER = `(case when position('/' in path) = 0 then '/' else coalesce(null
 export function conditionSql(condition: Condition, params: unknown[]): string {
   const put = (value: unknown, cast: string): string => `$${params.push(value)}::${cast}`;
   const valueSql = (value: Value): string =>
-    value.kind === 'ago' ? `(statement_timestamp() - make_interval(secs => ${put(value.seconds, 'float8')}))` : put(value.text, CASTS[value.kind]);
+    value.kind === 'ago'
+      ? `(statement_timestamp() - make_interval(secs => ${put(value.seconds, 'float8')}))`
+      : put(value.text, CASTS[value.kind]);
   const sqlOf = (part: Condition): string => {
     switch (part.kind) {
       case 'and':

@@ -30,7 +30,9 @@ export function createFileFinder(database: Pick<Database, 'query'>): FileFinder 
     find: async (condition, { after, rows, signal }) => {
       const params: unknown[] = [after ?? null, rows];
       const sql = page(conditionSql(condition, params));
-      const [row] = await orInputError(() => database.query<{ seen: number; last: string | null; ids: FileId[] }>(sql, params, callOf(signal)));
+      const [row] = await orInputError(() =>
+        database.query<{ seen: number; last: string | null; ids: FileId[] }>(sql, params, callOf(signal)),
+      );
       if (row === undefined || row.last === null) return { ids: [], seen: 0, last: null };
       // A page that is not full was the last one.
       return { ids: row.ids, seen: row.seen, last: row.seen < rows ? null : (row.last as FileId) };

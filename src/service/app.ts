@@ -27,6 +27,7 @@ import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
 import { reportRoutes } from './routes/report.ts';
 import { redisAdminRoutes } from './routes/redis-admin.ts';
+import { warmRoute } from './routes/warm.ts';
 import { watchSilentConnections } from './silent-connections.ts';
 import { limitWaiting } from './waiting.ts';
 
@@ -164,6 +165,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     fileWriteRoutes(app, forebay.files);
     batchRoute(app, forebay.files);
     cacheAdminRoutes(app, forebay.files);
+    warmRoute(app, forebay, closing.signal);
     redisAdminRoutes(app, forebay.redis);
     reportRoutes(app, forebay);
     operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);

@@ -55,7 +55,18 @@ export function describeFileFinder(name: string, open: () => Promise<Database>):
       (await database.query<{ id: string }>(`select id from forebay.file_info where ${where} order by id`)).map(({ id }) => id);
 
     it('a tag leads to the files whose entries carry it, and to no others', async () => {
-      const asked = [...new Set([...files.flatMap(fileTags), 'nobody has it', 'folder:', 'owner:', 'type:', "x' or '1'='1", 'folder:/srv/', 'owner:ANN'])];
+      const asked = [
+        ...new Set([
+          ...files.flatMap(fileTags),
+          'nobody has it',
+          'folder:',
+          'owner:',
+          'type:',
+          "x' or '1'='1",
+          'folder:/srv/',
+          'owner:ANN',
+        ]),
+      ];
       for (const tag of asked) {
         const expected = files.filter((file) => fileTags(file).includes(tag)).map(({ id }) => id);
         expect(await walk(withTag(tag)), tag).toEqual(expected.toSorted());
@@ -79,13 +90,25 @@ export function describeFileFinder(name: string, open: () => Promise<Database>):
       const patterns = ['image/%', '%a%', '/srv/__%', '%\\_%', '%%', "%'%", 'IMAGE/p_g', '/srv/%\\%%'];
       const term = fc.oneof(
         fc.tuple(fc.constantFrom('size', 'version'), by, number).map((parts) => parts.join(' ')),
-        fc.tuple(fc.constantFrom('name', 'path', 'owner_id', 'mime_type'), by, quoted([...PATHS, ...OWNERS, ...TYPES])).map((parts) => parts.join(' ')),
-        fc.tuple(fc.constantFrom('path', 'mime_type', 'owner_id'), not, fc.constantFrom('like', 'ilike'), quoted(patterns)).map(([column, no, like, pattern]) => `${column} ${no}${like} ${pattern}`),
-        fc.tuple(fc.constantFrom('size'), not, number, number).map(([column, no, low, high]) => `${column} ${no}between ${low} and ${high}`),
-        fc.tuple(not, fc.array(quoted(OWNERS), { minLength: 1, maxLength: 3 })).map(([no, values]) => `owner_id ${no}in (${values.join(', ')})`),
+        fc
+          .tuple(fc.constantFrom('name', 'path', 'owner_id', 'mime_type'), by, quoted([...PATHS, ...OWNERS, ...TYPES]))
+          .map((parts) => parts.join(' ')),
+        fc
+          .tuple(fc.constantFrom('path', 'mime_type', 'owner_id'), not, fc.constantFrom('like', 'ilike'), quoted(patterns))
+          .map(([column, no, like, pattern]) => `${column} ${no}${like} ${pattern}`),
+        fc
+          .tuple(fc.constantFrom('size'), not, number, number)
+          .map(([column, no, low, high]) => `${column} ${no}between ${low} and ${high}`),
+        fc
+          .tuple(not, fc.array(quoted(OWNERS), { minLength: 1, maxLength: 3 }))
+          .map(([no, values]) => `owner_id ${no}in (${values.join(', ')})`),
         not.map((no) => `sha256 is ${no}null`),
         quoted(TAGS).map((tag) => `${tag} = any(tags)`),
-        fc.constantFrom("updated_at > now() - interval '1 hour'", "created_at < '2020-01-01'", "created_at between '2020-01-01T00:00:00Z' and now()"),
+        fc.constantFrom(
+          "updated_at > now() - interval '1 hour'",
+          "created_at < '2020-01-01'",
+          "created_at between '2020-01-01T00:00:00Z' and now()",
+        ),
       );
       const { condition } = fc.letrec<{ condition: string }>((tie) => ({
         condition: fc.oneof(

@@ -17,7 +17,9 @@ export type TextColumn = { [C in Column]: (typeof COLUMNS)[C] extends 'text' ? C
 export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=';
 
 /** A value as it stood in the text: a number keeps all of its digits. `ago`: so many seconds before the database's now. */
-export type Value = { readonly kind: 'number' | 'text' | 'time' | 'id'; readonly text: string } | { readonly kind: 'ago'; readonly seconds: number };
+export type Value =
+  | { readonly kind: 'number' | 'text' | 'time' | 'id'; readonly text: string }
+  | { readonly kind: 'ago'; readonly seconds: number };
 
 /** Which files are meant. A closed set of forms: whoever turns it into SQL writes each of them once, and puts values into parameters. */
 export type Condition =

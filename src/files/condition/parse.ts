@@ -101,7 +101,8 @@ class ConditionParser {
     if (this.#has('word', 'ilike')) return negated(isNot, this.#like(column, true));
     if (isNot) throw this.#unexpected('"in", "between", "like" or "ilike"');
     const { kind, text } = this.#token;
-    if (kind !== 'sign' || !COMPARISONS.has(text)) throw this.#unexpected('a comparison (=, <>, <, <=, >, >=, like, ilike, in, between, is null)');
+    if (kind !== 'sign' || !COMPARISONS.has(text))
+      throw this.#unexpected('a comparison (=, <>, <, <=, >, >=, like, ilike, in, between, is null)');
     this.#at += 1;
     return { kind: 'compare', column, by: text as Comparison, value: this.#value(column) };
   }
@@ -165,7 +166,11 @@ class ConditionParser {
     if (wanted === 'time' && this.#has('word', 'now')) return this.#ago();
     if (this.#token.kind !== 'text') throw this.#unexpected(WANTED[wanted]);
     const { text, at } = this.#take();
-    if (wanted === 'time' && !isTime(text)) throw conditionError(at, `${JSON.stringify(text.slice(0, 64))} is no time; give '2026-01-31', '2026-01-31T12:00:00Z' or now() - interval '7 days'`);
+    if (wanted === 'time' && !isTime(text))
+      throw conditionError(
+        at,
+        `${JSON.stringify(text.slice(0, 64))} is no time; give '2026-01-31', '2026-01-31T12:00:00Z' or now() - interval '7 days'`,
+      );
     return { kind: wanted, text: wanted === 'id' ? fileId(text) : text };
   }
 
@@ -179,7 +184,8 @@ class ConditionParser {
     const { text, at } = this.#take();
     const [, count, unit] = INTERVAL.exec(text.trim()) ?? [];
     const seconds = Number(count) * (SECONDS[unit?.toLowerCase() ?? ''] ?? Number.NaN);
-    if (!Number.isSafeInteger(seconds)) throw conditionError(at, `${JSON.stringify(text.slice(0, 64))} is no duration; give '30 minutes', '12 hours' or '7 days'`);
+    if (!Number.isSafeInteger(seconds))
+      throw conditionError(at, `${JSON.stringify(text.slice(0, 64))} is no duration; give '30 minutes', '12 hours' or '7 days'`);
     return { kind: 'ago', seconds };
   }
 }
@@ -198,5 +204,10 @@ function isTime(text: string): boolean {
   const day = text.slice(0, 10);
   const date = new Date(`${day}T00:00:00Z`);
   // There is no year 0 in the database.
-  return day >= '0001' && !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) && !Number.isNaN(Date.parse(text.replace(' ', 'T')));
+  return (
+    day >= '0001' &&
+    !Number.isNaN(date.getTime()) &&
+    date.toISOString().startsWith(day) &&
+    !Number.isNaN(Date.parse(text.replace(' ', 'T')))
+  );
 }

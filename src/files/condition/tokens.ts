@@ -10,7 +10,8 @@ export interface Token {
 
 /** Characters of a condition. */
 export const MAX_CONDITION = 4096;
-const TOKEN = /\s*(?:(?<word>[a-z_][a-z0-9_]*)|(?<number>\d{1,40}(?:\.\d{1,20})?)(?![a-z0-9_.])|'(?<text>(?:[^']|'')*)'|(?<sign><=|>=|<>|!=|[=<>(),-]))/iuy;
+const TOKEN =
+  /\s*(?:(?<word>[a-z_][a-z0-9_]*)|(?<number>\d{1,40}(?:\.\d{1,20})?)(?![a-z0-9_.])|'(?<text>(?:[^']|'')*)'|(?<sign><=|>=|<>|!=|[=<>(),-]))/iuy;
 const MAX_SHOWN = 24;
 
 /** What is wrong with a condition, and where. */

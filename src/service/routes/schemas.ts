@@ -7,7 +7,7 @@ import { LIMIT_HEADERS } from '../read-limits.ts';
 /** Ids of one batch at most. */
 export const MAX_BATCH = 1000;
 
-const fileIdSchema = fileInfoSchema.shape.id;
+export const fileIdSchema = fileInfoSchema.shape.id;
 
 export const idParams = z.strictObject({ id: fileIdSchema });
 export const tagParams = z.strictObject({ tag: tagSchema });

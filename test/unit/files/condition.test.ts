@@ -11,24 +11,36 @@ test.each([
   ['size > 1000000', '(size > $1::numeric)', ['1000000']],
   ["mime_type like 'image/%' and size >= 1.5", '((mime_type like $1::text) and (size >= $2::numeric))', ['image/%', '1.5']],
   ["NAME = 'it''s' OR version <> -3", '((name = $1::text) or (version <> $2::numeric))', ["it's", '-3']],
-  ['not size in (1,2) and (sha256 is null or sha256 is not null)', '((not (size in ($1::numeric, $2::numeric))) and ((sha256 is null) or (not (sha256 is null))))', ['1', '2']],
-  ["size not between 1 and 2 and path ilike 'A%'", '((not ((size >= $1::numeric) and (size <= $2::numeric))) and (path ilike $3::text))', ['1', '2', 'A%']],
+  [
+    'not size in (1,2) and (sha256 is null or sha256 is not null)',
+    '((not (size in ($1::numeric, $2::numeric))) and ((sha256 is null) or (not (sha256 is null))))',
+    ['1', '2'],
+  ],
+  [
+    "size not between 1 and 2 and path ilike 'A%'",
+    '((not ((size >= $1::numeric) and (size <= $2::numeric))) and (path ilike $3::text))',
+    ['1', '2', 'A%'],
+  ],
   ["'final' = any(tags)", '($1::text = any(tags))', ['final']],
   ["updated_at > now() - interval '2 days'", '(updated_at > (statement_timestamp() - make_interval(secs => $1::float8)))', [172_800]],
   ["created_at < '2026-02-01'", '(created_at < $1::timestamptz)', ['2026-02-01']],
-  ['size != 1 or size = 2 and version = 3', '((size <> $1::numeric) or ((size = $2::numeric) and (version = $3::numeric)))', ['1', '2', '3']],
+  [
+    'size != 1 or size = 2 and version = 3',
+    '((size <> $1::numeric) or ((size = $2::numeric) and (version = $3::numeric)))',
+    ['1', '2', '3'],
+  ],
 ])('%s', (text, sql, params) => {
   expect(sqlOf(text)).toEqual({ sql, params });
 });
 
 test.each([
-  ['a second statement', "size > 1; drop table forebay.file_info"],
+  ['a second statement', 'size > 1; drop table forebay.file_info'],
   ['a line comment', 'size > 1 -- and nothing after'],
   ['a block comment', 'size > 1 /* x */'],
-  ['a function with side effects', "size > 1 and pg_sleep(10) is null"],
+  ['a function with side effects', 'size > 1 and pg_sleep(10) is null'],
   ['a function that reads files', "name = pg_read_file('/etc/passwd')"],
   ['a sub-query', 'size > (select count(*) from pg_authid)'],
-  ['a union', "size > 1) union select id from forebay.file_meta where (1 = 1"],
+  ['a union', 'size > 1) union select id from forebay.file_meta where (1 = 1'],
   ['a quote that is not closed', "name = 'x"],
   ['an escape string', "name = E'\\x41'"],
   ['a dollar quote', 'name = $$x$$'],
@@ -62,7 +74,7 @@ test.each([
 
 test('the place and what has to come are said', () => {
   expect(() => parseCondition("size > 1 and nam = 'x'")).toThrow(
-    "the condition, at character 14: \"nam\" where a column (id, name, path, mime_type, owner_id, sha256, size, version, created_at, updated_at) or 'TAG' = any(tags) has to come",
+    'the condition, at character 14: "nam" where a column (id, name, path, mime_type, owner_id, sha256, size, version, created_at, updated_at) or \'TAG\' = any(tags) has to come',
   );
   expect(() => parseCondition('size > 1; drop')).toThrow('at character 9: "; drop" is nothing that a condition may hold');
 });
