@@ -39,6 +39,12 @@ import { migrate } from './postgres/migrate.ts';
 import { createPopularStore } from './postgres/popular-store.ts';
 import type { RedisServer } from './redis/server-address.ts';
 import type { BreakerOptions } from './redis/breaker-options.ts';
+import type { RecoverReport, RecoverRequest } from './recover.ts';
+import { recover } from './recover.ts';
+import { recoveryFacts } from './recoveries.ts';
+import type { Recovery } from './recovery/recovery.ts';
+import type { RecoveryFacts } from './recovery/tracker.ts';
+import { RecoveryTracker } from './recovery/tracker.ts';
 import type { Vitals } from './vitals.ts';
 import { readVitals, VitalsWatch } from './vitals.ts';
 import type { WarmGain, WarmRequest } from './warm-request.ts';
@@ -79,6 +85,10 @@ export interface Forebay extends AsyncDisposable {
    * @throws {ForebayError} `INPUT_INVALID`; `DATABASE_UNAVAILABLE`, `OVERLOADED` when it could not begin
    */
   warm(request?: WarmRequest): Promise<WarmGain>;
+  /** The recovery that is under way, or `null`, and the last ten that are over, the oldest first. They go on by themselves. */
+  recoveries(): { readonly current: Recovery | null; readonly past: readonly Recovery[] };
+  /** Recovers now what can be, and follows until all traffic is back, or says what is still broken. Never rejects. */
+  recover(request?: RecoverRequest): Promise<RecoverReport>;
   /** The alerts that fire now. */
   alerts(): readonly Alert[];
   /** All that is known at this moment, from memory: what the dashboard shows. */
@@ -160,11 +170,14 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const store = createFileStore(database);
   const warmth = new WarmStart({ mode: options.warm, popularRows: options.popularRows, database, logger });
   const remoteReuse = new ReuseSampler();
+  let tracker: RecoveryTracker | null = null;
   const onAnew = (mine: boolean): void => {
     remoteReuse.clear();
     warmth.onAnew(mine);
+    // What is found at the start is a start.
+    tracker?.onAnew();
   };
-  const follower = createFollowingTier({ ...pickTierOptions(options, events), database, maxStalenessMs, onAnew });
+  const follower = createFollowingTier({ ...pickTierOptions(options, events, () => tracker?.look()), database, maxStalenessMs, onAnew });
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
     ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
@@ -184,6 +197,9 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const alerting = startAlerting({ caches, follower, auditor, database, maxStalenessMs, logger });
   const watched = { caches, follower, database, warmth: warmth.sources, auditor, alerting, maxStalenessMs, clock: systemClock };
   const watch = new VitalsWatch(watched, events);
+  const facts = (): RecoveryFacts => recoveryFacts({ follower, warmth: warmth.sources, clock: systemClock });
+  const recoveries = new RecoveryTracker({ facts, clock: systemClock, logger, onEvent: (level, text) => events.add('recovery', level, text) });
+  tracker = recoveries;
   const registry = createMetrics({
     alerting,
     caches: [caches.info, caches.meta],
@@ -192,6 +208,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     auditor,
     warmth: warmth.sources,
+    recoveries,
     maxStalenessMs,
     pool: () => database.stats(),
     now: () => systemClock.now(),
@@ -208,6 +225,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const close = async (): Promise<void> => {
     auditor?.close();
     watch.close();
+    recoveries.close();
     reporter.close();
     await warmth.close();
     await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
@@ -221,6 +239,8 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     health: follower.health,
     readiness: () => readiness(store, follower, maxStalenessMs),
     warm: (request = {}) => warm(warmParts, request),
+    recoveries: () => ({ current: recoveries.current, past: recoveries.past }),
+    recover: (request) => recover({ tracker: recoveries, facts, follower, warmth, clock: systemClock }, request),
     alerts: () => alerting.alerts.firing(),
     vitals: () => readVitals(watched),
     events: (after) => events.since(after),
@@ -297,6 +317,7 @@ function openAuditor(
 function pickTierOptions(
   { redis, keyPrefix, relay, logger, tracer, onFollowerStep, breaker, onBreakerChange, onFinding }: ForebayOptions,
   events: EventLog,
+  changed: () => void,
 ) {
   return {
     redis,
@@ -306,6 +327,7 @@ function pickTierOptions(
     ...(breaker === undefined ? {} : { breaker }),
     onBreakerChange: (change: BreakerChange) => {
       events.breakerChanged(change);
+      changed();
       onBreakerChange?.(change);
     },
     onFinding: (finding: HealthFinding) => {
@@ -315,6 +337,7 @@ function pickTierOptions(
     onRedisChange: (state: 'up' | 'down', reason: string, node: string | null) => {
       if (node === null) events.redisChanged(state, reason);
       else events.nodeChanged(node, state, reason);
+      changed();
     },
     ...(tracer === undefined ? {} : { tracer }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),

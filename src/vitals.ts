@@ -145,8 +145,8 @@ function tellChanges(log: EventLog, before: States, now: States): void {
     if (now.fresh) log.add('freshness', 'good', 'The staleness is within its bound: the caches are used.');
     else log.add('freshness', 'critical', 'The staleness is beyond its bound: the caches are not used.');
   if (before.recovering !== now.recovering)
-    if (now.recovering) log.add('recovery', 'info', 'A recovery begins: calls of the database are paced.');
-    else log.add('recovery', 'good', 'The recovery is over: calls of the database are not paced any more.');
+    if (now.recovering) log.add('recovery', 'info', 'Calls of the database are paced.');
+    else log.add('recovery', 'good', 'Calls of the database are not paced any more.');
   if (before.warming !== now.warming)
     log.add('recovery', now.warming ? 'info' : 'good', now.warming ? 'Warming begins.' : 'Warming has ended.');
   if (before.hears !== now.hears && now.hears !== null)

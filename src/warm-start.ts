@@ -45,6 +45,8 @@ export class WarmStart {
   #warmer: Warmer | null = null;
   #popularity: Popularity | null = null;
   #started = false;
+  /** Warmings that there had been when Redis began anew the last time; `null`: it has not. */
+  #warmedBefore: number | null = null;
 
   constructor(options: WarmStartOptions) {
     this.#options = options;
@@ -94,6 +96,7 @@ export class WarmStart {
 
   /** Redis has begun anew. */
   onAnew(mine: boolean): void {
+    this.#warmedBefore = this.#warmed;
     // What is found at the start is warmed by the start.
     if (this.#mode === 'off' || !this.#started) this.pacer.begin();
     else void this.#warmer?.onAnew(mine);
@@ -104,10 +107,22 @@ export class WarmStart {
     return this.#warmer.run(options);
   }
 
+  /** Redis began anew, and nobody has warmed it since, as far as this process knows. */
+  get isCold(): boolean {
+    return this.#warmedBefore === this.#warmed;
+  }
+
+  /** Warmings that came to their end, here or elsewhere. */
+  get #warmed(): number {
+    const { done, elsewhere } = this.#warmer?.counts.runs ?? { done: 0, elsewhere: 0 };
+    return done + elsewhere;
+  }
+
   /** What metrics show. */
-  get sources(): WarmthSources & { readonly isWarming: () => boolean } {
+  get sources(): WarmthSources & { readonly isWarming: () => boolean; readonly isOff: boolean } {
     return {
       isWarming: () => this.#warmer?.isRunning ?? false,
+      isOff: this.#mode === 'off',
       pacer: this.pacer,
       warmer: () => this.#warmer?.counts ?? null,
       popularity: () => this.#popularity?.stats ?? null,

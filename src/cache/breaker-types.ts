@@ -30,4 +30,6 @@ export interface BreakerControl {
   isolate(): BreakerState;
   /** Ends an isolation, or the delay of a breaker that is open: asks the server at once, and calls pass again when it answers. Returns the state. Changes nothing while calls pass. */
   restore(): BreakerState;
+  /** Asks at once a server whose breaker is open by itself, instead of after its delay; an isolation stays. Returns the state. */
+  probe(): BreakerState;
 }

@@ -66,6 +66,8 @@ export interface LogStore {
   parts(): readonly LogPart[];
   /** Asks relays elsewhere to look at the log. */
   wake(): void;
+  /** Tries at once what is away, instead of at its next time. What an operator has isolated stays so. */
+  probe(): void;
   /** Wires the store to who follows the log in this process. */
   listen(listener: LogStoreListener, position: () => LogPosition): void;
   /** Whether the messages of entries are heard at this moment, as far as is known. */

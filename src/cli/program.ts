@@ -5,6 +5,7 @@ import { detachCommand } from './commands/detach.ts';
 import { indexCommand } from './commands/index-files.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { invalidateCommand } from './commands/invalidate.ts';
+import { recoverCommand } from './commands/recover.ts';
 import { reportCommand } from './commands/report.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
@@ -25,6 +26,7 @@ Examples:
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay warm                           fill the caches ahead of demand
+  forebay recover                        recover from an outage now, and follow it
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
@@ -53,6 +55,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     inspectCommand,
     invalidateCommand,
     warmCommand,
+    recoverCommand,
     configCommand,
   ])
     program.addCommand(make(shell, done));

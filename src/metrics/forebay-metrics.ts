@@ -10,6 +10,8 @@ import { registerAuditMetrics } from './audit-metrics.ts';
 import { registerBreakerMetrics } from './breaker-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
 import { registerRedisMetrics } from './redis-metrics.ts';
+import type { RecoverySources } from './recovery-metrics.ts';
+import { registerRecoveryMetrics } from './recovery-metrics.ts';
 import type { StateSources } from './state-metrics.ts';
 import { registerStateMetrics } from './state-metrics.ts';
 import type { WarmthSources } from './warm-metrics.ts';
@@ -25,6 +27,7 @@ export interface MetricsSources extends StateSources {
   readonly auditor: Auditor | null;
   readonly alerting: AlertCounts;
   readonly warmth: WarmthSources;
+  readonly recoveries: RecoverySources;
 }
 
 /** Gauges of the library's that are named as if they were counters, and handles and requests, which are all among the resources. */
@@ -44,6 +47,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   if (sources.breaker !== null) registerBreakerMetrics(registry, sources.breaker);
   if (sources.health !== null) registerRedisMetrics(registry, sources.health);
   registerWarmMetrics(registry, sources.warmth);
+  registerRecoveryMetrics(registry, sources.recoveries);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   registerAlertMetrics(registry, sources.alerting);
   registerStateMetrics(registry, sources);

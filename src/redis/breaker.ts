@@ -114,6 +114,11 @@ export class Breaker implements BreakerControl {
     return this.state;
   }
 
+  probe(): BreakerState {
+    if (this.#state.kind === 'open') this.#probe(this.#state, 'asked to probe');
+    return this.state;
+  }
+
   /** Ends its timers; nothing is told any more. */
   end(): void {
     this.#ended = true;

@@ -92,6 +92,18 @@ function place(endpoint: Endpoint, backOff: (attempt: number) => number): Client
   }
 }
 
+/**
+ * Tries now what would be tried after a delay. The client has no word for it: a `connect` of one's own would leave the delay running, which after the end of the connection would open it again. Where its timer is not
+ * found, the delay is waited for, two seconds at most.
+ */
+export function hurryConnection(client: Redis): void {
+  const waiting = client as unknown as { reconnectTimeout?: NodeJS.Timeout | null };
+  if (client.status !== 'reconnecting' || waiting.reconnectTimeout === undefined || waiting.reconnectTimeout === null) return;
+  clearTimeout(waiting.reconnectTimeout);
+  waiting.reconnectTimeout = null;
+  client.connect().catch(() => {});
+}
+
 /** Ends a connection for good; does not wait for a server that does not answer. */
 export function closeConnection(client: Redis): void {
   client.disconnect();

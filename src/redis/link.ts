@@ -8,7 +8,7 @@ import { systemChance } from '../core/random.ts';
 import type { BreakerOptions } from './breaker-options.ts';
 import { Breaker } from './breaker.ts';
 import type { ConnectionOptions, Endpoint } from './connection.ts';
-import { closeConnection, openConnection } from './connection.ts';
+import { closeConnection, hurryConnection, openConnection } from './connection.ts';
 import type { RedisServer } from './server-address.ts';
 
 /** What every tier on Redis is told. */
@@ -150,6 +150,12 @@ export class RedisLink {
   /** Called whenever commands can be sent again. */
   onUp(listener: () => void): void {
     this.#onUp.push(listener);
+  }
+
+  /** Tries at once what is away, instead of after its delay. */
+  probe(): void {
+    for (const client of [...this.#clients, ...this.#subscribers]) hurryConnection(client);
+    this.breaker.probe();
   }
 
   close(): void {

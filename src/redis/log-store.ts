@@ -114,6 +114,10 @@ class RedisLogStore implements LogStore {
     if (this.#link.state === 'up') void this.#link.client.publish(this.#channel, message).catch(() => {});
   }
 
+  probe(): void {
+    this.#link.probe();
+  }
+
   state(): 'up' | 'down' {
     return this.#link.state;
   }

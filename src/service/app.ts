@@ -25,6 +25,7 @@ import { cacheAdminRoutes } from './routes/cache-admin.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
+import { recoveryRoutes } from './routes/recovery.ts';
 import { reportRoutes } from './routes/report.ts';
 import { redisAdminRoutes } from './routes/redis-admin.ts';
 import { warmRoute } from './routes/warm.ts';
@@ -167,6 +168,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     cacheAdminRoutes(app, forebay.files);
     warmRoute(app, forebay, closing.signal);
     redisAdminRoutes(app, forebay.redis);
+    recoveryRoutes(app, forebay, closing.signal);
     reportRoutes(app, forebay);
     operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);
     dashboard(app, forebay, observer, logger, settings);

@@ -1,4 +1,6 @@
 import { expect } from 'vitest';
+import type { Recovery } from '../../src/recovery/recovery.ts';
+import { eventually } from '../support/eventually.ts';
 import type { Report, SteadyLoad } from './steady-load.ts';
 
 /** What a read may wait for Redis before it asks the database, and what timers add to that. */
@@ -36,4 +38,18 @@ export async function play(load: SteadyLoad, fault: () => Promise<void>, isWante
   const backMs = await load.servedByRedis(isWanted);
   load.weigh();
   return backMs;
+}
+
+/** Waits until both Forebays have recovered, and gives what they say of it: the last recovery of each. */
+export async function recovered({ reader, writer }: SteadyLoad): Promise<readonly Recovery[]> {
+  return Promise.all(
+    [reader, writer].map((forebay) =>
+      eventually(async () => {
+        const { current, past } = forebay.recoveries();
+        const last = past.at(-1);
+        if (current !== null || last === undefined) throw new Error(`it is still recovering: ${JSON.stringify(current)}`);
+        return last;
+      }, 60_000),
+    ),
+  );
 }

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { freePort, startRedis } from '../support/redis.ts';
 import { useDatabases } from './databases.ts';
-import { BACK_WITHIN_MS, judge, play } from './judge.ts';
+import { BACK_WITHIN_MS, judge, play, recovered } from './judge.ts';
 import { startSteadyLoad } from './steady-load.ts';
 
 const newDatabase = useDatabases();
@@ -19,6 +19,12 @@ it.each([3, 30])('killed, and started again empty after %d s', async (seconds) =
   });
   judge(`one server, gone for ${seconds} s`, load.report());
   expect(backMs).toBeLessThan(BACK_WITHIN_MS);
+  for (const recovery of await recovered(load)) {
+    expect(recovery).toMatchObject({ causes: expect.arrayContaining(['redis_away', 'redis_empty']), verified: 'anew', number: 1 });
+    expect(recovery.reachedAfterMs).toBeGreaterThanOrEqual(seconds * 1000 - 250);
+    expect(recovery.verifiedAfterMs).toBeGreaterThanOrEqual(recovery.reachedAfterMs ?? Infinity);
+    expect(recovery.warmedAfterMs).toBeGreaterThanOrEqual(recovery.verifiedAfterMs ?? Infinity);
+  }
   await redis.stop();
 });
 
@@ -32,6 +38,10 @@ it('frozen for 5 s', async () => {
   });
   judge('one server, frozen', load.report());
   expect(backMs).toBeLessThan(BACK_WITHIN_MS);
+  const recoveries = await recovered(load);
+  expect(recoveries).toMatchObject([{ causes: ['redis_away'], warmed: 'not_needed' }, { causes: ['redis_away'] }]);
+  // Whichever of the two came first.
+  expect(Math.max(...recoveries.map(({ replayed }) => replayed))).toBeGreaterThan(50);
 });
 
 it('down when we start: everything is there once it comes', async () => {

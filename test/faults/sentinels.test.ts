@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import type { TestSentinels } from '../support/sentinel.ts';
 import { startSentinels } from '../support/sentinel.ts';
 import { useDatabases } from './databases.ts';
-import { BACK_WITHIN_MS, judge, play } from './judge.ts';
+import { BACK_WITHIN_MS, judge, play, recovered } from './judge.ts';
 import { startSteadyLoad } from './steady-load.ts';
 
 const FROZEN_MS = 20_000;
@@ -117,6 +117,10 @@ it('a failover that loses what was acknowledged brings no old value back', async
     while ((await sentinels.primary()) === first) await pass(50);
   });
   judge('Sentinels, failover with lost writes', load.report());
+  const recoveries = await recovered(load);
+  expect(recoveries).toMatchObject([{ causes: ['redis_away'] }, { causes: ['redis_away'] }]);
+  expect(recoveries.map(({ verified }) => verified)).toContain('replayed');
+  expect(Math.max(...recoveries.map(({ replayed }) => replayed))).toBeGreaterThan(5);
 });
 
 it('Sentinels with a password of their own, two of three of them gone, still lead to the primary', async () => {

@@ -81,6 +81,7 @@ function memoryBreaker(): BreakerControl {
     counts: { transitions: { closed: 0, open: 0, 'half-open': 0, isolated: 0 }, refused: 0 },
     isolate: (): BreakerState => (breaker.state = 'isolated'),
     restore: (): BreakerState => (breaker.state = breaker.state === 'closed' ? 'closed' : 'half-open'),
+    probe: (): BreakerState => breaker.state,
   };
   return breaker;
 }
@@ -229,6 +230,8 @@ export function createMemoryForebay(): MemoryForebay {
     popular: () => [...rows.keys()].map((id) => ({ id, cache: 'info' as const, reads: 2 })),
     events: (after = 0) => forebay.eventsNow.filter(({ number }) => number > after),
     readiness: async () => forebay.readinessNow,
+    recoveries: () => ({ current: null, past: [] }),
+    recover: async () => ({ outcome: 'well', steps: [], broken: [], recovery: null, tookMs: 1 }),
     warm: async ({ ids = [], dryRun = false } = {}) => ({
       outcome: 'done',
       dryRun,

@@ -40,6 +40,11 @@ export class NodeBreakers implements BreakerControl {
     return this.state;
   }
 
+  probe(): BreakerState {
+    for (const node of this.#nodes()) node.probe();
+    return this.state;
+  }
+
   /** A node that has just come. */
   join(node: BreakerControl): void {
     if (this.#isIsolated) node.isolate();

@@ -108,6 +108,11 @@ class ClusterLogStore implements LogStore {
     this.#publish(WAKE_MESSAGE);
   }
 
+  probe(): void {
+    this.#members.refresh();
+    for (const { link } of this.#members.all()) link.probe();
+  }
+
   state(): 'up' | 'down' {
     return this.#members.state();
   }

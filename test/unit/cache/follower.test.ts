@@ -37,6 +37,7 @@ class ScriptedStore implements LogStore, LogPart {
   holder() {
     return Promise.resolve(null);
   }
+  probe(): void {}
   apply(_epoch: string, entry: LogEntry): Promise<ApplyReply> {
     if (!this.up) return Promise.resolve({ outcome: 'unavailable' });
     const fence = this.fenceAt === 'none' ? entry.number - 1 : this.fenceAt;

@@ -12,6 +12,9 @@ class Node implements BreakerControl {
   restore(): BreakerState {
     return (this.state = 'half-open');
   }
+  probe(): BreakerState {
+    return this.state === 'open' ? (this.state = 'half-open') : this.state;
+  }
 }
 
 test('the breakers of a Cluster are as bad as the worst of them', () => {
