@@ -198,7 +198,12 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const watched = { caches, follower, database, warmth: warmth.sources, auditor, alerting, maxStalenessMs, clock: systemClock };
   const watch = new VitalsWatch(watched, events);
   const facts = (): RecoveryFacts => recoveryFacts({ follower, warmth: warmth.sources, clock: systemClock });
-  const recoveries = new RecoveryTracker({ facts, clock: systemClock, logger, onEvent: (level, text) => events.add('recovery', level, text) });
+  const recoveries = new RecoveryTracker({
+    facts,
+    clock: systemClock,
+    logger,
+    onEvent: (level, text) => events.add('recovery', level, text),
+  });
   tracker = recoveries;
   const registry = createMetrics({
     alerting,

@@ -62,7 +62,8 @@ const ADVICE: Readonly<Record<Broken['what'], string>> = Object.freeze({
   node_away: 'see that every primary of the Cluster runs, or that a replica has taken its slots: forebay doctor names the node',
   redis_isolated: 'an operator took Redis out of use; forebay recover --restore uses it again',
   redis_empty: 'it is loaded again by what is asked for',
-  database_away: 'see that the database runs and can be reached from here with the settings of the service: forebay doctor names what is wrong',
+  database_away:
+    'see that the database runs and can be reached from here with the settings of the service: forebay doctor names what is wrong',
   not_verified: 'changes wait for Redis, or the database is slow to say what there is: forebay doctor measures both',
   not_warm: 'the caches fill by what is asked for; forebay warm tries again',
 });
@@ -107,9 +108,16 @@ class RecoverCourse {
     const isIsolated = facts.amiss.includes('redis_isolated');
     if (!this.#isNeeded) return this.#report('well', []);
     if (facts.amiss.some((cause) => cause !== 'redis_isolated')) this.#steps.push('try at once what does not answer');
-    if (isIsolated) this.#steps.push(this.#o.restore === true ? 'end the isolation of Redis' : 'leave Redis isolated, and end here: --restore ends the isolation');
+    if (isIsolated)
+      this.#steps.push(
+        this.#o.restore === true ? 'end the isolation of Redis' : 'leave Redis isolated, and end here: --restore ends the isolation',
+      );
     if (!isIsolated || this.#o.restore === true)
-      this.#steps.push('wait until Redis has followed all changes', 'load what is popular and is not there', 'wait until calls of the database are not held back any more');
+      this.#steps.push(
+        'wait until Redis has followed all changes',
+        'load what is popular and is not there',
+        'wait until calls of the database are not held back any more',
+      );
     return this.#report('planned', brokenNow(facts));
   }
 
@@ -151,7 +159,9 @@ class RecoverCourse {
     if (typeof this.#warming === 'string' || tracker.current !== null) return null;
     const { outcome } = this.#warming;
     const isWarm = outcome === 'done' || outcome === 'elsewhere';
-    return isWarm ? this.#report('recovered', []) : this.#report('broken', [{ what: 'not_warm', text: 'what is popular could not be loaded', advice: ADVICE.not_warm }]);
+    return isWarm
+      ? this.#report('recovered', [])
+      : this.#report('broken', [{ what: 'not_warm', text: 'what is popular could not be loaded', advice: ADVICE.not_warm }]);
   }
 
   /** The recovery that is followed, be it under way or over; once there was one, it is that one. */
@@ -176,13 +186,17 @@ class RecoverCourse {
     void this.#p.warmth.run().then((report) => {
       this.#warming = report;
       const { outcome, loaded, found } = report;
-      this.#steps.push(outcome === 'elsewhere' ? 'another instance loads what is popular' : `what is popular: ${loaded} loaded, ${found} found`);
+      this.#steps.push(
+        outcome === 'elsewhere' ? 'another instance loads what is popular' : `what is popular: ${loaded} loaded, ${found} found`,
+      );
     });
   }
 
   #unverified(facts: RecoveryFacts): Broken[] {
     const broken = brokenNow(facts);
-    return broken.length > 0 ? broken : [{ what: 'not_verified', text: 'Redis answers, and has not followed all changes', advice: ADVICE.not_verified }];
+    return broken.length > 0
+      ? broken
+      : [{ what: 'not_verified', text: 'Redis answers, and has not followed all changes', advice: ADVICE.not_verified }];
   }
 
   #tell(recovery: Recovery | null): void {

@@ -69,7 +69,9 @@ export function stepsInWords(recovery: Recovery): string[] {
   return [
     `outage: ${causesInWords(recovery.causes)}`,
     ...(reachedAfterMs === null ? [] : [`reached after ${seconds(reachedAfterMs)}`]),
-    ...(verifiedAfterMs === null || verified === null ? [] : [`verified after ${seconds(verifiedAfterMs)}: ${VERIFIED[verified](replayed)}`]),
+    ...(verifiedAfterMs === null || verified === null
+      ? []
+      : [`verified after ${seconds(verifiedAfterMs)}: ${VERIFIED[verified](replayed)}`]),
     ...(warmedAfterMs === null || warmed === null ? [] : [`warm after ${seconds(warmedAfterMs)}: ${WARMED[warmed](loaded, found)}`]),
     ...(tookMs === null ? [] : [`all traffic back after ${seconds(tookMs)}`]),
   ];

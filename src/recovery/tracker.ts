@@ -26,7 +26,13 @@ export interface RecoveryFacts {
   /** Changes that this process has applied to Redis, and times that it began anew, since the start. */
   readonly applied: number;
   readonly restarts: number;
-  readonly warming: { readonly running: boolean; readonly isOff: boolean; readonly loaded: number; readonly found: number; readonly runs: WarmRuns };
+  readonly warming: {
+    readonly running: boolean;
+    readonly isOff: boolean;
+    readonly loaded: number;
+    readonly found: number;
+    readonly runs: WarmRuns;
+  };
   /** Calls of the database are held back. */
   readonly paced: boolean;
 }
@@ -110,7 +116,8 @@ export class RecoveryTracker {
     this.#add(course, ['redis_empty']);
     // It is the same outage that shows now, be it after Redis was believed.
     const { phase } = course.recovery;
-    if (phase !== 'outage') course.recovery = { ...course.recovery, ...NOT_REACHED, phase: 'verifying', reachedAfterMs: course.recovery.reachedAfterMs };
+    if (phase !== 'outage')
+      course.recovery = { ...course.recovery, ...NOT_REACHED, phase: 'verifying', reachedAfterMs: course.recovery.reachedAfterMs };
     course.wellSince = null;
     this.look();
   }

@@ -41,7 +41,8 @@ async function openWorld(redis: string): Promise<World> {
   const say = (_: object, message: string): void => void logs.push(message);
   const logger = { debug: () => {}, info: say, warn: say, error: say };
   const forebay = await createForebay({ database, redis, logger, cache: { budgetMs: 1000 } });
-  for (let n = 1; n <= 30; n += 1) await forebay.files.create({ id: id(n), path: `/srv/${n}`, size: n, mimeType: 'text/plain', ownerId: 'ann' });
+  for (let n = 1; n <= 30; n += 1)
+    await forebay.files.create({ id: id(n), path: `/srv/${n}`, size: n, mimeType: 'text/plain', ownerId: 'ann' });
   await eventually(async () => expect((await forebay.readiness()).reasons).toEqual([]));
   const service = await startService({ forebay, config: { port: 0, token: TOKEN } });
   return {
@@ -88,17 +89,24 @@ describe.each([
     for (let n = 1; n <= 5; n += 1) await world.forebay.files.update(id(n), { size: 1000 + n });
     const refused = await world.ask(['recover']);
     expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('outage: Redis is isolated by hand') });
-    expect(refused.stdout).toMatch(/^Not recovered after .*\n  broken  Redis is isolated by hand\n  do      an operator took Redis out of use; forebay recover --restore uses it again\n$/);
+    expect(refused.stdout).toMatch(
+      /^Not recovered after .*\n  broken  Redis is isolated by hand\n  do      an operator took Redis out of use; forebay recover --restore uses it again\n$/,
+    );
     expect(world.forebay.redis?.state).toBe('isolated');
     expect((await world.ask(['recover', '--restore', '--dry-run'])).stdout).toContain('1. end the isolation of Redis');
     expect(world.forebay.redis?.state).toBe('isolated');
     const { code, stdout, stderr } = await world.ask(['recover', '--restore']);
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('Recovered in') });
-    expect(stdout).toMatch(/ended the isolation of Redis; Redis has followed all changes; what is popular: \d+ loaded, \d+ found; all traffic is back\./);
+    expect(stdout).toMatch(
+      /ended the isolation of Redis; Redis has followed all changes; what is popular: \d+ loaded, \d+ found; all traffic is back\./,
+    );
     expect(stderr).toMatch(/verified after .* s: \d+ changes replayed into Redis\n/);
     expect(stderr).toMatch(/all traffic back after .* s\n$/);
     expect(await world.forebay.files.get(id(3))).toMatchObject({ size: 1003 });
-    expect(world.forebay.recoveries()).toMatchObject({ current: null, past: [{ causes: ['redis_isolated'], verified: 'replayed', phase: 'over' }] });
+    expect(world.forebay.recoveries()).toMatchObject({
+      current: null,
+      past: [{ causes: ['redis_isolated'], verified: 'replayed', phase: 'over' }],
+    });
     const answer = await fetch(`${world.service.url}/v1/recovery`);
     expect(await answer.json()).toEqual(world.forebay.recoveries());
     expect(world.logs.filter((line) => /^(a recovery begins|recovered)/.test(line))).toEqual([
@@ -128,7 +136,11 @@ test('Redis that was killed is tried at once when it is there again, and found e
     await eventually(async () => expect(world.forebay.recoveries().current).toMatchObject({ phase: 'outage', causes: ['redis_away'] }));
     const gone = await world.ask(['recover', '--wait', '300ms', '--json']);
     expect(gone.code).toBe(1);
-    expect(JSON.parse(gone.stdout)).toMatchObject({ outcome: 'broken', steps: ['tried at once what did not answer'], broken: [{ what: 'redis_away', advice: expect.stringContaining('forebay doctor') }] });
+    expect(JSON.parse(gone.stdout)).toMatchObject({
+      outcome: 'broken',
+      steps: ['tried at once what did not answer'],
+      broken: [{ what: 'redis_away', advice: expect.stringContaining('forebay doctor') }],
+    });
     // Followed by one who leaves, it goes on.
     const stop = new AbortController();
     const left = runHere(['recover', '--watch', '--url', world.service.url], { env: { FOREBAY_TOKEN: TOKEN }, stop: stop.signal });
@@ -141,7 +153,10 @@ test('Redis that was killed is tried at once when it is there again, and found e
     expect(code).toBe(0);
     expect(stderr).toMatch(/recovery 1: outage: Redis does not answer/);
     expect(stderr).toMatch(/verified after .* s: Redis began anew: nothing that it held before counts\n/);
-    expect(world.forebay.recoveries()).toMatchObject({ current: null, past: [{ causes: ['redis_away', 'redis_empty'], verified: 'anew', warmed: 'here' }] });
+    expect(world.forebay.recoveries()).toMatchObject({
+      current: null,
+      past: [{ causes: ['redis_away', 'redis_empty'], verified: 'anew', warmed: 'here' }],
+    });
   } finally {
     await world.close();
     await redis.stop();
@@ -160,7 +175,10 @@ test('a database that does not answer is told, and is what a recovery begins wit
     const broken = await runHere(['recover', '--wait', '0', '--url', service.url]);
     expect(broken).toMatchObject({ code: 1, stdout: expect.stringContaining('broken  the database does not answer') });
     await own.start();
-    expect(await runHere(['recover', '--watch', '--url', service.url])).toMatchObject({ code: 0, stdout: expect.stringContaining('Recovered in') });
+    expect(await runHere(['recover', '--watch', '--url', service.url])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Recovered in'),
+    });
   } finally {
     await service.close();
     await forebay.close();
@@ -169,9 +187,18 @@ test('a database that does not answer is told, and is what a recovery begins wit
 
 test('bad command lines, a wrong token and nobody there are clear errors', async () => {
   const url = `http://127.0.0.1:${await freePort()}`;
-  expect(await runHere(['recover', '--wait', 'soon', '--url', url])).toMatchObject({ code: 2, stderr: expect.stringContaining('must be a duration up to 1h') });
-  expect(await runHere(['recover', '--watch', '--restore', '--url', url])).toMatchObject({ code: 2, stderr: expect.stringContaining('--watch does nothing') });
-  expect(await runHere(['recover', '--url', url])).toMatchObject({ code: 1, stderr: expect.stringContaining('no service of Forebay answers') });
+  expect(await runHere(['recover', '--wait', 'soon', '--url', url])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('must be a duration up to 1h'),
+  });
+  expect(await runHere(['recover', '--watch', '--restore', '--url', url])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('--watch does nothing'),
+  });
+  expect(await runHere(['recover', '--url', url])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('no service of Forebay answers'),
+  });
   await using redis = await startRedis({ args });
   const world = await openWorld(redis.url);
   const wrong = await world.ask(['recover'], { FOREBAY_TOKEN: 'another-token-of-that-length' });

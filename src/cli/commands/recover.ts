@@ -58,7 +58,11 @@ async function recover(command: Command, shell: Shell): Promise<ExitCode> {
   const steps = new Steps(shell);
   try {
     const report = await withService(command, shell, (service) =>
-      service.follow('/v1/recovery', { progress: recoverProgress, result: recoverResult }, { body, onProgress: (recovery) => steps.show(recovery) }),
+      service.follow(
+        '/v1/recovery',
+        { progress: recoverProgress, result: recoverResult },
+        { body, onProgress: (recovery) => steps.show(recovery) },
+      ),
     );
     if (report.recovery !== null) steps.show(report.recovery);
     if (json) shell.out(JSON.stringify(report));
@@ -74,7 +78,9 @@ async function recover(command: Command, shell: Shell): Promise<ExitCode> {
 function waitOf(text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined && ms <= MAX_WAIT_MS) return ms;
-  throw new ForebayError('INPUT_INVALID', `--wait=${JSON.stringify(text.slice(0, 64))}: must be a duration up to 1h, such as 90s or 5m`, { field: 'wait' });
+  throw new ForebayError('INPUT_INVALID', `--wait=${JSON.stringify(text.slice(0, 64))}: must be a duration up to 1h, such as 90s or 5m`, {
+    field: 'wait',
+  });
 }
 
 /** Shows each step once; one that has to be taken again is shown again. */
@@ -100,7 +106,9 @@ function described(report: Report, isWatching: boolean): string[] {
   const left = broken.flatMap(({ text, advice }) => [`  broken  ${text}`, `  do      ${advice}`]);
   switch (outcome) {
     case 'well':
-      return [isWatching ? 'No recovery is under way.' : 'Nothing to recover: Redis and the database answer, and Redis has followed all changes.'];
+      return [
+        isWatching ? 'No recovery is under way.' : 'Nothing to recover: Redis and the database answer, and Redis has followed all changes.',
+      ];
     case 'planned':
       return ['It would:', ...steps.map((step, at) => `  ${at + 1}. ${step}`), ...left];
     case 'recovered':
@@ -109,7 +117,11 @@ function described(report: Report, isWatching: boolean): string[] {
         ...(recovery === null ? [] : [`The outage and its recovery took ${inWords(recovery.tookMs ?? 0)} in all.`]),
       ];
     case 'broken':
-      return [`Not recovered after ${inWords(tookMs)}; the service goes on trying by itself.`, ...steps.map((step) => `  done    ${step}`), ...left];
+      return [
+        `Not recovered after ${inWords(tookMs)}; the service goes on trying by itself.`,
+        ...steps.map((step) => `  done    ${step}`),
+        ...left,
+      ];
     case 'stopped':
       return ['It was not followed to its end; the service goes on by itself.', ...left];
     default:

@@ -18,7 +18,9 @@ const recoverySchema = z.strictObject({
   verified: z
     .enum(['replayed', 'anew', 'level'])
     .nullable()
-    .describe('`replayed`: changes that it had missed were applied; `anew`: nothing that it held before counts; `level`: there was nothing to apply.'),
+    .describe(
+      '`replayed`: changes that it had missed were applied; `anew`: nothing that it held before counts; `level`: there was nothing to apply.',
+    ),
   replayed: z.number().int().describe('Changes that this process applied to Redis until then.'),
   warmedAfterMs: afterMs.describe('What is popular was there again, or there was nothing to warm.'),
   warmed: z.enum(['here', 'elsewhere', 'not_needed', 'off', 'failed']).nullable(),
@@ -49,9 +51,13 @@ export const recoverProgress = recoverySchema;
 export const recoverResult = z.strictObject({
   outcome: z
     .enum(['recovered', 'well', 'planned', 'broken', 'stopped'])
-    .describe('`well`: there was nothing to recover; `planned`: of a dry run; `broken`: see `broken`; `stopped`: nobody listened any more, and it goes on by itself.'),
+    .describe(
+      '`well`: there was nothing to recover; `planned`: of a dry run; `broken`: see `broken`; `stopped`: nobody listened any more, and it goes on by itself.',
+    ),
   steps: z.array(z.string()).describe('What was done, or would be.'),
-  broken: z.array(z.strictObject({ what: z.string(), text: z.string(), advice: z.string() })).describe('What is still amiss, and what to do about it.'),
+  broken: z
+    .array(z.strictObject({ what: z.string(), text: z.string(), advice: z.string() }))
+    .describe('What is still amiss, and what to do about it.'),
   recovery: recoverySchema.nullable().describe('The recovery that was followed.'),
   tookMs: z.number(),
 });

@@ -14,7 +14,10 @@ export function recoveryRoutes(app: App, forebay: Pick<Forebay, 'recover' | 'rec
       url: '/v1/recovery',
       schema: {
         operationId: 'recoveries',
-        summary: method === 'GET' ? 'The recovery of this instance that is under way, and the last ones that are over.' : 'As GET, without the body.',
+        summary:
+          method === 'GET'
+            ? 'The recovery of this instance that is under way, and the last ones that are over.'
+            : 'As GET, without the body.',
         tags: ['operations'],
         querystring: noQuery,
         response: {
@@ -39,7 +42,11 @@ export function recoveryRoutes(app: App, forebay: Pick<Forebay, 'recover' | 'rec
       response: {
         200: {
           description: 'Lines of JSON: the recovery whenever it has changed, and at the end what was done and what is still broken.',
-          content: { 'application/x-ndjson': { schema: z.union([z.strictObject({ progress: recoverProgress }), z.strictObject({ result: recoverResult })]) } },
+          content: {
+            'application/x-ndjson': {
+              schema: z.union([z.strictObject({ progress: recoverProgress }), z.strictObject({ result: recoverResult })]),
+            },
+          },
         },
         ...problems({
           400: 'Something in the request is wrong; `errors` names each field.',

@@ -7,7 +7,15 @@ import { RECOVERY, RecoveryTracker } from '../../../src/recovery/tracker.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 let clock: FakeClock;
-let facts: { probing: boolean; amiss: RecoveryCause[]; levelAt: number; applied: number; restarts: number; paced: boolean; warming: { -readonly [N in keyof RecoveryFacts['warming']]: RecoveryFacts['warming'][N] } };
+let facts: {
+  probing: boolean;
+  amiss: RecoveryCause[];
+  levelAt: number;
+  applied: number;
+  restarts: number;
+  paced: boolean;
+  warming: { -readonly [N in keyof RecoveryFacts['warming']]: RecoveryFacts['warming'][N] };
+};
 let events: string[];
 let tracker: RecoveryTracker;
 
@@ -130,7 +138,14 @@ test('what is away again before all is over belongs to the same recovery, and it
   expect(phase()).toBe('paced');
   facts.amiss = ['database_away'];
   pass(250);
-  expect(tracker.current).toMatchObject({ number: 1, phase: 'outage', causes: ['redis_away', 'database_away'], outages: 2, verified: null, warmed: null });
+  expect(tracker.current).toMatchObject({
+    number: 1,
+    phase: 'outage',
+    causes: ['redis_away', 'database_away'],
+    outages: 2,
+    verified: null,
+    warmed: null,
+  });
 });
 
 test('a probe whether it answers adds no cause to an outage', () => {
