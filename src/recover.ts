@@ -7,7 +7,7 @@ import { causesInWords } from './recovery/recovery.ts';
 import type { RecoveryFacts, RecoveryTracker } from './recovery/tracker.ts';
 import type { WarmStart } from './warm-start.ts';
 
-export const RECOVER = Object.freeze({
+const RECOVER = Object.freeze({
   /** Longest wait for what is away to answer and to be verified, in ms, by default. */
   waitMs: 60_000,
   /** States are looked at so often, in ms. */

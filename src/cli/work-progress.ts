@@ -29,7 +29,7 @@ export function inWords(ms: number): string {
 }
 
 /** `1234 entries, 567/s, 3 s left` */
-export function describeWork({ done, share, note }: WorkDone, unit: string, elapsedMs: number): string {
+function describeWork({ done, share, note }: WorkDone, unit: string, elapsedMs: number): string {
   const rate = `${Math.round((done * 1000) / Math.max(elapsedMs, 1))}/s`;
   const left = share === null || share <= 0 || share >= 1 ? [] : [`${inWords((elapsedMs * (1 - share)) / share)} left`];
   return [`${done} ${unit}`, rate, ...left, ...(note === undefined ? [] : [note])].join(', ');

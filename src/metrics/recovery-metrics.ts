@@ -31,7 +31,7 @@ export function registerRecoveryMetrics(registry: Registry, sources: RecoverySou
   );
   counterAtScrape(
     registry,
-    { name: 'forebay_recovery_replayed_total', help: 'Changes that this process applied to Redis in recoveries.' },
+    { name: 'forebay_recovery_replayed_total', help: 'Entries of the log that this process applied to Redis in recoveries.' },
     () => one(sources.counts.replayed),
   );
   gaugeAtScrape(

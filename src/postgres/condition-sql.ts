@@ -42,6 +42,6 @@ export function conditionSql(condition: Condition, params: unknown[]): string {
 }
 
 function columnSql(column: Column): string {
-  if (!Object.hasOwn(COLUMNS, column)) throw new TypeError(`${String(column)} is no column`);
+  if (!Object.hasOwn(COLUMNS, column)) throw new TypeError(`no column: ${column}`);
   return column;
 }

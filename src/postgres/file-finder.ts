@@ -1,5 +1,4 @@
 import { ForebayError } from '../core/errors.ts';
-import type { Condition } from '../files/condition/condition.ts';
 import type { FileFinder } from '../files/finder.ts';
 import type { FileId } from '../files/records.ts';
 import type { StoreCall } from '../files/store.ts';

@@ -26,7 +26,7 @@ export interface Recovery {
   readonly reachedAfterMs: number | null;
   readonly verifiedAfterMs: number | null;
   readonly verified: Verified | null;
-  /** Changes that this process applied to Redis meanwhile. */
+  /** Entries of the log, each of one change or of several, that this process applied to Redis until then. */
   readonly replayed: number;
   readonly warmedAfterMs: number | null;
   readonly warmed: Warmed | null;
@@ -45,7 +45,7 @@ const CAUSES: Readonly<Record<RecoveryCause, string>> = Object.freeze({
 });
 
 const VERIFIED: Readonly<Record<Verified, (replayed: number) => string>> = Object.freeze({
-  replayed: (replayed) => `${replayed} ${replayed === 1 ? 'change' : 'changes'} replayed into Redis`,
+  replayed: (replayed) => `${replayed} ${replayed === 1 ? 'entry' : 'entries'} of the log replayed into Redis`,
   anew: () => 'Redis began anew: nothing that it held before counts',
   level: () => 'nothing was left to replay',
 });

@@ -58,7 +58,7 @@ describe('what the page shows when something is broken', () => {
     await viewer.sees(/^The caches are (recovering|being warmed)/);
     await picture(page, 'recovering', 1);
     await viewer.sees(CALM, 60_000);
-    expect(await page.locator('#events').innerText()).toContain('The recovery is over');
+    await expect.poll(() => page.locator('#events').innerText(), { timeout: 20_000 }).toContain('Recovered: all traffic back after');
     expect(errors).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseCondition } from '../../src/files/condition/parse.ts';
 import type { Condition } from '../../src/files/condition/condition.ts';

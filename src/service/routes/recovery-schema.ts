@@ -21,7 +21,7 @@ const recoverySchema = z.strictObject({
     .describe(
       '`replayed`: changes that it had missed were applied; `anew`: nothing that it held before counts; `level`: there was nothing to apply.',
     ),
-  replayed: z.number().int().describe('Changes that this process applied to Redis until then.'),
+  replayed: z.number().int().describe('Entries of the log that this process applied to Redis until then.'),
   warmedAfterMs: afterMs.describe('What is popular was there again, or there was nothing to warm.'),
   warmed: z.enum(['here', 'elsewhere', 'not_needed', 'off', 'failed']).nullable(),
   loaded: z.number().int().describe('Entries that this process loaded to warm.'),

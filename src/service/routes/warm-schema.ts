@@ -4,7 +4,7 @@ import { tagSchema } from '../../files/records.ts';
 import { fileIdSchema, MAX_BATCH } from './schemas.ts';
 
 /** Tags of one question at most. */
-export const MAX_TAGS = 100;
+const MAX_TAGS = 100;
 
 export const warmBody = z
   .strictObject({

@@ -76,7 +76,7 @@ test('an outage goes through its steps, each once it is true, and leaves one acc
   expect(stepsInWords(over())).toEqual([
     'outage: Redis does not answer',
     'reached after 0.5 s',
-    'verified after 1.8 s: 2 changes replayed into Redis',
+    'verified after 1.8 s: 2 entries of the log replayed into Redis',
     'warm after 1.8 s: nothing was lost, nothing to warm',
     'all traffic back after 8.0 s',
   ]);
