@@ -41,6 +41,8 @@ export interface WarmGain extends WarmedSoFar {
   readonly tier: 'redis' | 'memory';
   /** Of the reads that are known of what is popular, the share that what was found answers, from 0 to 1; of a dry run of it alone, else `null`. */
   readonly readsFound: number | null;
+  /** Of files named by id: those of rounds of which something failed; ask for them again in twelve seconds, when leases that were lost have ended. Else none. */
+  readonly missed: readonly string[];
   readonly tookMs: number;
   /** The load of the database by this process meanwhile, all of it, and its calm mean (`null` while it is not known), in ms of calls a second. */
   readonly load: number;
@@ -55,7 +57,7 @@ export interface WarmRequestParts {
   readonly remoteState: () => 'off' | 'up' | 'down';
 }
 
-type Done = Pick<WarmGain, 'outcome' | 'readsFound'> & { readonly counts: WarmedSoFar };
+type Done = Pick<WarmGain, 'outcome' | 'readsFound'> & { readonly counts: WarmedSoFar; readonly missed?: readonly string[] };
 
 /**
  * Warms what is asked for, paced.
@@ -74,6 +76,7 @@ export async function warm(parts: WarmRequestParts, request: WarmRequest): Promi
     ...done.counts,
     outcome: done.outcome,
     readsFound: done.readsFound,
+    missed: done.missed ?? [],
     dryRun: request.dryRun === true,
     tier: state === 'off' ? 'memory' : 'redis',
     tookMs,
@@ -105,10 +108,10 @@ async function work(parts: WarmRequestParts, what: What, request: WarmRequest): 
   const signal = request.signal ?? new AbortController().signal;
   if (what !== 'popular') {
     const options = { limit, meta, dryRun, signal, onProgress };
-    const { outcome, counts, error } = await warmFiles({ caches, finder, pacer: warmth.pacer, clock: systemClock }, what, options);
+    const { outcome, counts, missed, error } = await warmFiles({ caches, finder, pacer: warmth.pacer, clock: systemClock }, what, options);
     // Nothing was done at all: what kept it from being done says more than a row of zeros.
     if (outcome === 'failed' && error !== null && counts.done === 0) throw error;
-    return { outcome, counts, readsFound: null };
+    return { outcome, counts, readsFound: null, ...('ids' in what ? { missed } : {}) };
   }
   if (dryRun) return lookAtPopular(parts, warmth.pacer, { limit, signal, onProgress });
   const report = await warmth.run({

@@ -1,6 +1,8 @@
 import type { Pacer } from '../cache/pacer.ts';
 import { pause } from '../cache/pacer.ts';
+import type { WarmResult } from '../cache/cache-types.ts';
 import type { WarmOutcome } from '../cache/warming.ts';
+import { WARMING } from '../cache/warming.ts';
 import type { Clock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { Condition } from './condition/condition.ts';
@@ -10,16 +12,19 @@ import type { FileId } from './records.ts';
 
 /** Every number of warming what somebody named. */
 export const WARM_FILES = Object.freeze({
-  /** Files in one round, and so in one call of the database. */
+  /** Files in one round, and so in one call of the database; after a round of which something failed half as many, down to the least, and then more again. */
   batch: 500,
+  leastBatch: 50,
   /** Records that one statement looks at to find those that are meant: 5 to 10 ms of Postgres. */
   page: 5000,
-  /** Tries of a round of which something failed: a lease that is held, or a Redis that is slow for a moment. */
-  tries: 3,
-  /** Pause before the second try, in ms; doubles for the third. */
-  backOffMs: 200,
+  /** Times that files are gone through, but for the first only those of rounds of which something failed; of files by id once, since whoever named them has them still. */
+  passes: 3,
+  /** Files kept for another pass at most: 10 MB or so. What fails beyond them has failed. */
+  maxMissed: 100_000,
+  /** Pause after a round of which everything failed, in ms; doubles with each further one, up to 32 times. */
+  backOffMs: 100,
   /** Rounds in a row of which everything failed, after which it gives up. */
-  maxBadRounds: 3,
+  maxBadRounds: 8,
 });
 
 /** How far a warming is. An entry is a file's record, or its attributes. */
@@ -58,10 +63,18 @@ type Counts = { -readonly [N in keyof WarmedSoFar]: WarmedSoFar[N] };
 
 export const nothingWarmed = (): Counts => ({ done: 0, loaded: 0, found: 0, absent: 0, failed: 0, missing: 0, share: null });
 
-/** A round of what is meant, and how far it leads. */
-interface Round {
+/** Some of what is meant, and how far it leads. */
+interface Stretch {
   readonly ids: readonly FileId[];
   readonly share: number | null;
+}
+
+export interface FilesWarmed {
+  readonly outcome: WarmOutcome;
+  readonly counts: WarmedSoFar;
+  /** Files of rounds of which something failed in the last pass: worth another one, when leases that were lost have ended. */
+  readonly missed: readonly FileId[];
+  readonly error: unknown;
 }
 
 /**
@@ -72,39 +85,23 @@ export async function warmFiles(
   parts: WarmFilesParts,
   what: { readonly ids: readonly FileId[] } | { readonly condition: Condition },
   options: WarmFilesOptions,
-): Promise<{ readonly outcome: WarmOutcome; readonly counts: WarmedSoFar; readonly error: unknown }> {
-  const counts = nothingWarmed();
-  const { signal, limit } = options;
-  let left = limit;
-  let bad = 0;
+): Promise<FilesWarmed> {
+  const course = new WarmFilesCourse(parts, options);
+  const { signal } = options;
   try {
-    for await (const { ids, share } of 'ids' in what ? roundsOf(what.ids) : roundsBy(parts, what.condition, signal)) {
-      const batch = ids.slice(0, left);
-      left -= batch.length;
-      const failed = batch.length === 0 ? 0 : await bring(parts, batch, counts, options);
-      counts.share = share;
-      options.onProgress({ ...counts });
-      bad = failed > 0 && failed >= batch.length ? bad + 1 : 0;
-      if (bad >= WARM_FILES.maxBadRounds) return { outcome: 'failed', counts, error: null };
-      if (left <= 0) break;
-    }
+    const isWhole = 'ids' in what ? await course.goThrough([{ ids: what.ids, share: 1 }], true) : await course.passes(stretchesBy(parts, what.condition, signal));
+    return { ...course.state, outcome: isWhole ? 'done' : 'failed', error: null };
   } catch (error) {
     if (error instanceof ForebayError && error.code === 'INPUT_INVALID') throw error;
-    return { outcome: signal.aborted ? 'stopped' : 'failed', counts, error };
+    return { ...course.state, outcome: signal.aborted ? 'stopped' : 'failed', error };
   }
-  return { outcome: 'done', counts: { ...counts, share: 1 }, error: null };
-}
-
-function* roundsOf(ids: readonly FileId[]): Generator<Round> {
-  for (let at = 0; at < ids.length; at += WARM_FILES.batch)
-    yield { ids: ids.slice(at, at + WARM_FILES.batch), share: Math.min(1, (at + WARM_FILES.batch) / ids.length) };
 }
 
 /** Walks all records, a page at a time, and gives those that are meant. Each page is load of the database as what is warmed is. */
-async function* roundsBy({ finder, pacer, clock }: WarmFilesParts, condition: Condition, signal: AbortSignal): AsyncGenerator<Round> {
+async function* stretchesBy({ finder, pacer, clock }: WarmFilesParts, condition: Condition, signal: AbortSignal): AsyncGenerator<Stretch> {
   const about = await finder.about({ signal });
   let seen = 0;
-  for (let after: FileId | null = null; ;) {
+  for (let after: FileId | null = null; ; ) {
     await pacer.turn(signal);
     const startedAt = clock.now();
     let page;
@@ -115,45 +112,108 @@ async function* roundsBy({ finder, pacer, clock }: WarmFilesParts, condition: Co
     }
     seen += page.seen;
     // Statistics are of yesterday: a walk is not at its end before it is.
-    const share = about === null ? null : Math.min(0.99, seen / about);
-    for (const round of roundsOf(page.ids)) yield { ids: round.ids, share };
-    if (page.ids.length === 0) yield { ids: [], share };
+    yield { ids: page.ids, share: about === null ? null : Math.min(0.99, seen / about) };
     if (page.last === null) return;
     after = page.last;
   }
 }
 
-/** One round. Gives how many of its entries failed in the end. */
-async function bring(parts: WarmFilesParts, ids: readonly FileId[], counts: Counts, options: WarmFilesOptions): Promise<number> {
-  const { caches, pacer, clock } = parts;
-  const { signal, dryRun, meta } = options;
-  const targets = meta ? [caches.info, caches.meta] : [caches.info];
-  const size = ids.length * targets.length;
-  if (dryRun) {
-    const stored = await Promise.all(targets.map((target) => target.isStored(ids, { signal })));
-    const found = stored.flat().filter(Boolean).length;
-    counts.done += size;
-    counts.found += found;
-    counts.missing += size - found;
-    return 0;
+/** One warming, from the first file to the last. */
+class WarmFilesCourse {
+  readonly #p: WarmFilesParts;
+  readonly #o: WarmFilesOptions;
+  readonly #targets: readonly (FileCaches['info'] | FileCaches['meta'])[];
+  readonly #counts = nothingWarmed();
+  #missed: FileId[] = [];
+  #left: number;
+  #size: number = WARM_FILES.batch;
+  #bad = 0;
+
+  constructor(parts: WarmFilesParts, options: WarmFilesOptions) {
+    this.#p = parts;
+    this.#o = options;
+    this.#left = options.limit;
+    this.#targets = options.meta ? [parts.caches.info, parts.caches.meta] : [parts.caches.info];
   }
-  let loaded = 0;
-  for (let tries = 1; ; tries += 1) {
+
+  get state(): Pick<FilesWarmed, 'counts' | 'missed'> {
+    return { counts: { ...this.#counts }, missed: this.#missed };
+  }
+
+  /** Goes through what comes, and then through the rounds of which something failed. Gives whether it came to the end. */
+  async passes(stretches: AsyncIterable<Stretch>): Promise<boolean> {
+    if (!(await this.goThrough(stretches, false))) return false;
+    for (let pass = 2; pass <= WARM_FILES.passes && this.#missed.length > 0; pass += 1) {
+      // A lease that was given, but not in time to be heard of, has to end first.
+      await pause(this.#p.clock, WARMING.betweenPassesMs, this.#o.signal);
+      const ids = this.#missed;
+      this.#missed = [];
+      this.#left = ids.length;
+      if (!(await this.goThrough([{ ids, share: 0.99 }], pass === WARM_FILES.passes))) return false;
+    }
+    this.#counts.share = 1;
+    return true;
+  }
+
+  /** `isLast`: what fails has failed. Gives whether it came to the end. */
+  async goThrough(stretches: Iterable<Stretch> | AsyncIterable<Stretch>, isLast: boolean): Promise<boolean> {
+    for await (const { ids, share } of stretches) {
+      const before = this.#counts.share ?? 0;
+      for (let at = 0; at < ids.length && this.#left > 0; ) {
+        const batch = ids.slice(at, at + Math.min(this.#size, this.#left));
+        at += batch.length;
+        this.#left -= batch.length;
+        await this.#round(batch, isLast);
+        this.#counts.share = share === null ? null : before + (share - before) * (at / ids.length);
+        this.#o.onProgress({ ...this.#counts });
+        if (this.#bad >= WARM_FILES.maxBadRounds) return false;
+      }
+      if (ids.length === 0) this.#o.onProgress({ ...this.#counts, share });
+      this.#counts.share = share;
+      if (this.#left <= 0) break;
+    }
+    return true;
+  }
+
+  async #round(batch: readonly FileId[], isLast: boolean): Promise<void> {
+    const { pacer, clock } = this.#p;
+    const { signal, dryRun } = this.#o;
+    const counts = this.#counts;
+    const entries = batch.length * this.#targets.length;
+    if (dryRun) {
+      const stored = await Promise.all(this.#targets.map((target) => target.isStored(batch, { signal })));
+      const found = stored.flat().filter(Boolean).length;
+      counts.done += entries;
+      counts.found += found;
+      counts.missing += entries - found;
+      return;
+    }
     await pacer.turn(signal);
-    const results = await Promise.all(targets.map((target) => target.warm(ids, { storedOnly: true })));
-    const sum = (pick: (result: (typeof results)[number]) => number): number => results.reduce((total, result) => total + pick(result), 0);
-    loaded += sum((result) => result.loaded);
-    const failed = sum((result) => result.failed);
-    if (failed === 0 || tries === WARM_FILES.tries || signal.aborted) {
-      const absent = sum((result) => result.absent);
-      counts.done += size;
-      counts.loaded += loaded;
+    const { loaded, absent, failed } = await this.#bring(batch);
+    counts.loaded += loaded;
+    const mayTryAgain = failed > 0 && this.#missed.length + batch.length <= WARM_FILES.maxMissed;
+    if (mayTryAgain) this.#missed.push(...batch);
+    if (!mayTryAgain || isLast) {
+      counts.done += entries;
       counts.absent += absent;
       counts.failed += failed;
-      // What an earlier try loaded was found by the next.
-      counts.found += Math.max(0, size - loaded - absent - failed);
-      return failed;
     }
-    await pause(clock, WARM_FILES.backOffMs * 2 ** (tries - 1), signal);
+    // The rest was there, but for what an earlier pass loaded that was then gone through again.
+    counts.found = Math.max(0, counts.done - counts.loaded - counts.absent - counts.failed);
+    // Redis is slow, most often: its answers have to come within a read's budget.
+    this.#size = failed === 0 ? Math.min(WARM_FILES.batch, this.#size * 2) : Math.max(WARM_FILES.leastBatch, Math.floor(this.#size / 2));
+    this.#bad = failed < entries ? 0 : this.#bad + 1;
+    if (this.#bad > 0) await pause(clock, WARM_FILES.backOffMs * 2 ** Math.min(this.#bad - 1, 5), signal);
+  }
+
+  async #bring(batch: readonly FileId[]): Promise<Pick<WarmResult, 'loaded' | 'absent' | 'failed'>> {
+    const results = await Promise.all(this.#targets.map((target) => target.warm(batch, { storedOnly: true })));
+    const sum = { loaded: 0, absent: 0, failed: 0 };
+    for (const { loaded, absent, failed } of results) {
+      sum.loaded += loaded;
+      sum.absent += absent;
+      sum.failed += failed;
+    }
+    return sum;
   }
 }

@@ -244,6 +244,7 @@ export function createMemoryForebay(): MemoryForebay {
       missing: 0,
       share: 1,
       readsFound: null,
+      missed: [],
       tookMs: 1,
       load: 0,
       calmLoad: null,
