@@ -41,7 +41,7 @@ export interface WarmGain extends WarmedSoFar {
   readonly tier: 'redis' | 'memory';
   /** Of the reads that are known of what is popular, the share that what was found answers, from 0 to 1; of a dry run of it alone, else `null`. */
   readonly readsFound: number | null;
-  /** Of files named by id: those of rounds of which something failed; ask for them again in twelve seconds, when leases that were lost have ended. Else none. */
+  /** Of files named by id: those of rounds of which something failed, which are not counted yet; ask for them again in twelve seconds, when leases that were lost have ended. Else none. */
   readonly missed: readonly string[];
   readonly tookMs: number;
   /** The load of the database by this process meanwhile, all of it, and its calm mean (`null` while it is not known), in ms of calls a second. */

@@ -72,7 +72,7 @@ interface Stretch {
 export interface FilesWarmed {
   readonly outcome: WarmOutcome;
   readonly counts: WarmedSoFar;
-  /** Files of rounds of which something failed in the last pass: worth another one, when leases that were lost have ended. */
+  /** Files of rounds of which something failed, and which are not among the counts but for what was loaded: worth another pass, when leases that were lost have ended. */
   readonly missed: readonly FileId[];
   readonly error: unknown;
 }
@@ -89,7 +89,10 @@ export async function warmFiles(
   const course = new WarmFilesCourse(parts, options);
   const { signal } = options;
   try {
-    const isWhole = 'ids' in what ? await course.goThrough([{ ids: what.ids, share: 1 }], true) : await course.passes(stretchesBy(parts, what.condition, signal));
+    const isWhole =
+      'ids' in what
+        ? await course.goThrough([{ ids: what.ids, share: 1 }], false)
+        : await course.passes(stretchesBy(parts, what.condition, signal));
     return { ...course.state, outcome: isWhole ? 'done' : 'failed', error: null };
   } catch (error) {
     if (error instanceof ForebayError && error.code === 'INPUT_INVALID') throw error;
@@ -101,7 +104,7 @@ export async function warmFiles(
 async function* stretchesBy({ finder, pacer, clock }: WarmFilesParts, condition: Condition, signal: AbortSignal): AsyncGenerator<Stretch> {
   const about = await finder.about({ signal });
   let seen = 0;
-  for (let after: FileId | null = null; ; ) {
+  for (let after: FileId | null = null; ;) {
     await pacer.turn(signal);
     const startedAt = clock.now();
     let page;
@@ -159,7 +162,7 @@ class WarmFilesCourse {
   async goThrough(stretches: Iterable<Stretch> | AsyncIterable<Stretch>, isLast: boolean): Promise<boolean> {
     for await (const { ids, share } of stretches) {
       const before = this.#counts.share ?? 0;
-      for (let at = 0; at < ids.length && this.#left > 0; ) {
+      for (let at = 0; at < ids.length && this.#left > 0;) {
         const batch = ids.slice(at, at + Math.min(this.#size, this.#left));
         at += batch.length;
         this.#left -= batch.length;

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { z } from 'zod';
 import { ForebayError } from '../../core/errors.ts';
@@ -21,6 +22,11 @@ interface Flags {
 }
 
 const MAX_LIMIT = 1_000_000_000;
+/** As the service does with files that it finds itself. */
+const PASSES = 3;
+const BETWEEN_PASSES_MS = 12_000;
+/** Ids kept for another pass at most: 10 MB or so. */
+const MAX_MISSED = 100_000;
 
 type Gain = z.output<typeof warmGain>;
 type Progress = z.output<typeof warmProgress>;
@@ -72,11 +78,9 @@ async function warm(command: Command, shell: Shell, given: readonly string[]): P
   try {
     const gain = await withService(command, shell, async (service) => {
       if (batches === null) return sum.add(await ask(service, body, sum));
-      for await (const ids of batches) {
-        const { limit: _, ...rest } = body;
-        const part = sum.add(await ask(service, { ...rest, ids }, sum));
-        if (part.outcome !== 'done') break;
-      }
+      const { limit: _, ...rest } = body;
+      const missed = await askInParts(service, rest, batches, sum);
+      await goThroughMissed(service, rest, missed, sum, shell);
       return sum.gain;
     });
     progress.end();
@@ -115,6 +119,35 @@ function bodyOf(given: readonly string[], { tag, where, meta, limit, dryRun }: F
 
 const ask = (service: ServiceCaller, body: object, sum: Sum): Promise<Gain> =>
   service.follow('/v1/cache/warm', { progress: warmProgress, result: warmGain }, { body, onProgress: (part) => sum.show(part) });
+
+/** Asks for one part after the other. Gives the files that are worth another pass. */
+async function askInParts(
+  service: ServiceCaller,
+  body: object,
+  parts: AsyncIterable<readonly string[]> | Iterable<readonly string[]>,
+  sum: Sum,
+): Promise<string[]> {
+  const missed: string[] = [];
+  for await (const ids of parts) {
+    const gain = await ask(service, { ...body, ids }, sum);
+    sum.add(gain);
+    if (missed.length + gain.missed.length <= MAX_MISSED) missed.push(...gain.missed);
+    else sum.fail(gain.missed.length);
+    if (gain.outcome !== 'done') break;
+  }
+  return missed;
+}
+
+/** Files of which something failed, mostly for leases that were given and not in time heard of: once more when those have ended. What fails then has failed. */
+async function goThroughMissed(service: ServiceCaller, body: object, missed: readonly string[], sum: Sum, shell: Shell): Promise<void> {
+  let left = missed;
+  for (let pass = 2; pass <= PASSES && left.length > 0 && sum.gain?.outcome === 'done'; pass += 1) {
+    await setTimeout(BETWEEN_PASSES_MS, undefined, { signal: shell.stop });
+    const parts = Array.from({ length: Math.ceil(left.length / MAX_BATCH) }, (_, at) => left.slice(at * MAX_BATCH, (at + 1) * MAX_BATCH));
+    left = await askInParts(service, body, parts, sum);
+  }
+  sum.fail(left.length);
+}
 
 /** Ids, as many at a time as one question may hold; of standard input no more is kept in memory than that. */
 async function* batchesOf(given: readonly string[], shell: Shell, limit = Number.MAX_SAFE_INTEGER): AsyncGenerator<readonly string[]> {
@@ -172,6 +205,11 @@ class Sum {
     return this.#part === null ? (this.gain ?? NOTHING) : this.gain === null ? this.#part : added(this.gain, this.#part);
   }
 
+  /** Files that were given up. */
+  fail(files: number): void {
+    if (this.gain !== null) this.gain = { ...this.gain, done: this.gain.done + files, failed: this.gain.failed + files };
+  }
+
   show(part: Progress): void {
     this.#part = part;
     const { done, share, failed } = this.soFar;
@@ -192,15 +230,17 @@ class Sum {
 
 const NOTHING: Progress = { done: 0, loaded: 0, found: 0, absent: 0, failed: 0, missing: 0, share: null };
 
-const added = (a: Progress, b: Progress): Progress => ({
-  done: a.done + b.done,
-  loaded: a.loaded + b.loaded,
-  found: a.found + b.found,
-  absent: a.absent + b.absent,
-  failed: a.failed + b.failed,
-  missing: a.missing + b.missing,
-  share: b.share,
-});
+function added(a: Progress, b: Progress): Progress {
+  const sum = {
+    done: a.done + b.done,
+    loaded: a.loaded + b.loaded,
+    absent: a.absent + b.absent,
+    failed: a.failed + b.failed,
+    missing: a.missing + b.missing,
+  };
+  // What was loaded in one pass was found by the next.
+  return { ...sum, found: Math.max(0, sum.done - sum.loaded - sum.absent - sum.failed - sum.missing), share: b.share };
+}
 
 type What = 'popular' | 'ids' | 'files';
 

@@ -52,7 +52,9 @@ export const warmGain = z.strictObject({
     .describe('Of a dry run of what is popular: the share of its reads that is answered without the database, from 0 to 1.'),
   missed: z
     .array(z.string())
-    .describe('Of files named by id: those of rounds of which something failed; ask for them again in twelve seconds, when leases that were lost have ended.'),
+    .describe(
+      'Of files named by id: those of rounds of which something failed, which are not counted yet; ask for them again in twelve seconds, when leases that were lost have ended.',
+    ),
   tookMs: z.number(),
   load: z.number().describe('The load of the database by this process meanwhile, in ms of calls a second.'),
   calmLoad: z.number().nullable().describe('The calm mean of that; `null` in the first minute of a process.'),
