@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { identityOf } from '../../../src/cli/embedded/process-identity.ts';
 import { prepareRedisFiles } from '../../../src/cli/embedded/redis-files.ts';
 
@@ -14,13 +14,12 @@ test.each([
   const dir = mkdtempSync(path.join(tmpdir(), 'redis-files-'));
   const orphan = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
   const ended = once(orphan, 'exit');
-  try {
-    const server = { ...identityOf(orphan.pid ?? 0), ...moreOfServer };
-    writeFileSync(path.join(dir, 'server.json'), JSON.stringify({ socketPath: path.join(dir, 'redis.sock'), server, ...more }));
-    await prepareRedisFiles(dir);
-    expect((await ended)[1]).toBe('SIGKILL');
-  } finally {
+  onTestFinished(() => {
     orphan.kill('SIGKILL');
     rmSync(dir, { recursive: true, force: true });
-  }
+  });
+  const server = { ...identityOf(orphan.pid ?? 0), ...moreOfServer };
+  writeFileSync(path.join(dir, 'server.json'), JSON.stringify({ socketPath: path.join(dir, 'redis.sock'), server, ...more }));
+  await prepareRedisFiles(dir);
+  expect((await ended)[1]).toBe('SIGKILL');
 });
