@@ -9,6 +9,7 @@ import { reportCommand } from './commands/report.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { startCommand } from './commands/start.ts';
+import { topCommand } from './commands/top.ts';
 import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
 import { packageVersion } from './version.ts';
 
@@ -21,6 +22,7 @@ Examples:
   forebay attach --table documents --id id    caches hear of every change of a table of your own
   forebay report --period 1h             what the caches of a running service saved, and what more memory would
   forebay status                         whether a running service can serve, and what is amiss
+  forebay top                            its rates, latencies, connections and hot keys, live
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay config                         what is in effect, and why
@@ -48,6 +50,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     detachCommand,
     reportCommand,
     statusCommand,
+    topCommand,
     inspectCommand,
     invalidateCommand,
     configCommand,

@@ -29,7 +29,8 @@ export function addServiceOrAloneFlags(command: Command): void {
   addSettingFlags(command);
 }
 
-type More = Pick<AskOptions, 'body' | 'stream' | 'also'>;
+/** `signal`: in place of the shell's. */
+type More = Pick<AskOptions, 'body' | 'stream' | 'also'> & Partial<Pick<AskOptions, 'signal'>>;
 
 /** Questions to the service that a command line means. */
 export interface ServiceCaller {
