@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { attachCommand } from './commands/attach.ts';
+import { benchCommand } from './commands/bench.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
 import { indexCommand } from './commands/index-files.ts';
@@ -23,6 +24,7 @@ Examples:
   forebay report --period 1h             what the caches of a running service saved, and what more memory would
   forebay status                         whether a running service can serve, and what is amiss
   forebay top                            its rates, latencies, connections and hot keys, live
+  forebay bench                          throughput, latencies, hit ratio and database load under a load of your choice
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay config                         what is in effect, and why
@@ -51,6 +53,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     reportCommand,
     statusCommand,
     topCommand,
+    benchCommand,
     inspectCommand,
     invalidateCommand,
     configCommand,
