@@ -94,18 +94,21 @@ export async function sweepDead(records: BenchRecords, signal: AbortSignal, onDo
   return { ...(await sweep(records, dead, signal, onDone)), left: runs.length - dead.length };
 }
 
-/** Removes what runs left behind, kept records too, and waits until it is known of each other whether it is at work. */
+/** Removes what runs left behind, kept records too, and waits until it is known of each other that it is at work. */
 export async function sweepAll(records: BenchRecords, signal: AbortSignal, onDone: OnDone): Promise<Swept> {
   let swept = { runs: 0, records: 0 };
-  const startedAt = performance.now();
+  let seen = new Map<string, number>();
+  const alive = new Set<string>();
   for (;;) {
     const { runs } = await records.runs();
     const done = runs.filter((run) => run.kept || isDead(run));
     const now = await sweep(records, done, signal, onDone);
     swept = { runs: swept.runs + now.runs, records: swept.records + now.records };
-    const left = runs.length - done.length;
-    // One that died just before the first look is dead by now; the others were heard of since.
-    if (left === 0 || signal.aborted || performance.now() - startedAt > BENCH.deadAfterMs + BENCH.beatEveryMs) return { ...swept, left };
+    const left = runs.filter((run) => !done.includes(run));
+    // One that is younger than it was has told that it lives meanwhile.
+    for (const { run, ageMs } of left) if (ageMs < (seen.get(run) ?? 0)) alive.add(run);
+    if (signal.aborted || left.every(({ run }) => alive.has(run))) return { ...swept, left: left.length };
+    seen = new Map(left.map(({ run, ageMs }) => [run, ageMs]));
     await pause(500, undefined, { signal }).catch(() => {});
   }
 }
