@@ -184,6 +184,11 @@ test('with nothing configured it works on the embedded database and Redis; while
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout).toMatch(/throughput +[\d,]+ reads\/s/);
   expect(stdout).toMatch(/staleness +0 of [\d,]+ reads/);
+  await using stopped = runProgram(['bench', '--url', url, '--duration', '1m', '--keys', '500'], { env: { FOREBAY_TOKEN: TOKEN } });
+  await stopped.printed(/Measuring: /);
+  stopped.killGroup('SIGINT');
+  expect(await ended(stopped)).toMatchObject({ code: 130, stdout: expect.stringMatching(/^Interrupted: /) });
+  expect(await bench(['--url', url, '--clean', '--json'])).toEqual({ code: 0, stdout: '{"runs":0,"records":0,"left":0}\n', stderr: '' });
 });
 
 test('a person sees how far it is and how long it takes', async () => {

@@ -144,6 +144,13 @@ describe.each([
     expect(second?.snapshot.reads.all).toBeGreaterThan(0);
     expect(program.stdout()).not.toContain('\u009b');
   });
+
+  test('--json ends when nobody reads it any more', async () => {
+    const command = `'${process.execPath}' dist/cli/main.js top --json --url ${url} | head -1`;
+    await using program = runProgram([], { command: ['sh', '-c', command], env });
+    expect(await program.exited).toBe(0);
+    expect(program.stdout().trim().split('\n')).toHaveLength(1);
+  });
 });
 
 test('a frozen service is shown as silent, with its numbers old', async () => {

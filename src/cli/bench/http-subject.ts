@@ -180,7 +180,7 @@ function codeOf(error: unknown): string {
 }
 
 /** Loads of records, by the metrics of the service; `null` when it does not tell. */
-export function loadsOf(metrics: string): LoadCounts | null {
+function loadsOf(metrics: string): LoadCounts | null {
   const value = (name: string): number =>
     Number(new RegExp(`^${name}\\{cache="file:info"\\} (\\S+)$`, 'm').exec(metrics)?.[1] ?? Number.NaN);
   const counts = {

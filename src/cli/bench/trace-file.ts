@@ -5,7 +5,7 @@ import { ForebayError } from '../../core/errors.ts';
 import { BENCH } from '../../files/bench-records.ts';
 
 /** Reads of a trace at most: 80 MB of memory. */
-export const MAX_TRACE_READS = 20_000_000;
+const MAX_TRACE_READS = 20_000_000;
 const MAX_KEY_BYTES = 256;
 const GZIP = [0x1f, 0x8b] as const;
 const LINE_FEED = 10;

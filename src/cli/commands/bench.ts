@@ -146,64 +146,73 @@ async function clean(subject: Subject, shell: Shell, flags: BenchFlags): Promise
 
 async function run(subject: Subject, plan: Plan, trace: Trace | null, shell: Shell, flags: BenchFlags): Promise<ExitCode> {
   const quiet = flags.json === true;
-  let result: BenchResult | null;
-  if (plan.existing) {
-    const stage = showStage(shell, 'Looking for records', quiet);
-    const ids = await existingIds(subject.records, plan.keys, seededChance(plan.seed), shell.stop, (done, total) =>
-      stage.update(done, total, `${count(done)} found`),
-    ).finally(() => stage.end());
-    if (trace !== null && ids.length < trace.keys)
-      throw new ForebayError(
-        'INPUT_INVALID',
-        `the trace has ${trace.keys} keys, and there are only ${ids.length} records: leave out --existing`,
-        {
-          field: 'existing',
-        },
-      );
-    result = shell.stop.aborted
-      ? null
-      : await measure({ subject, plan: { ...plan, keys: ids.length }, ids, trace, signal: shell.stop }, shell, quiet);
-  } else
-    result = await withOwnRecords(subject, plan, shell, quiet, (ids) =>
-      measure({ subject, plan, ids, trace, signal: shell.stop }, shell, quiet),
-    );
-  if (result === null) return EXIT.interrupted;
-  shell.out(quiet ? JSON.stringify(result) : resultText(result));
-  if (!result.complete) return EXIT.interrupted;
+  const work = (ids: readonly string[]): Promise<BenchResult> =>
+    measure({ subject, plan: { ...plan, keys: ids.length }, ids, trace, signal: shell.stop }, shell, quiet);
+  const { result, failure } = plan.existing
+    ? await withExisting(subject, plan, shell, quiet, work)
+    : await withOwnRecords(subject, plan, shell, quiet, work);
+  if (result !== null) shell.out(quiet ? JSON.stringify(result) : resultText(result));
+  if (failure !== null) throw failure.error;
+  if (result === null || !result.complete) return EXIT.interrupted;
   return result.staleness.stalerThanBound > 0 || result.hitRatio === null ? EXIT.failed : EXIT.ok;
 }
 
-/** Does `work` on new records, which are removed whatever comes of it; `null` when told to stop before they were all made. */
-async function withOwnRecords<T>(
-  subject: Subject,
-  plan: Plan,
-  shell: Shell,
-  quiet: boolean,
-  work: (ids: readonly string[]) => Promise<T>,
-): Promise<T | null> {
-  const { records } = subject;
+/** What came of it: no result when told to stop before it began, a failure when records could not be removed after. */
+interface Outcome {
+  readonly result: BenchResult | null;
+  readonly failure: { readonly error: unknown } | null;
+}
+
+type Work = (ids: readonly string[]) => Promise<BenchResult>;
+
+/** Does `work` on records that are there. @throws {ForebayError} `NOT_FOUND`, `INPUT_INVALID` when there are too few */
+async function withExisting({ records }: Subject, plan: Plan, shell: Shell, quiet: boolean, work: Work): Promise<Outcome> {
+  const stage = showStage(shell, 'Looking for records', quiet);
+  const ids = await existingIds(records, plan.keys, seededChance(plan.seed), shell.stop, (done, total) =>
+    stage.update(done, total, `${count(done)} found`),
+  ).finally(() => stage.end());
+  if (shell.stop.aborted) return { result: null, failure: null };
+  if (plan.trace !== null && ids.length < plan.keys)
+    throw new ForebayError(
+      'INPUT_INVALID',
+      `the trace has ${plan.keys} keys, and there are only ${ids.length} records: leave out --existing`,
+      {
+        field: 'existing',
+      },
+    );
+  return { result: await work(ids), failure: null };
+}
+
+/** Does `work` on new records, which are removed whatever comes of it. */
+async function withOwnRecords({ records }: Subject, plan: Plan, shell: Shell, quiet: boolean, work: Work): Promise<Outcome> {
   const { runs, records: removed } = await sweepDead(records, shell.stop, () => {});
   if (runs > 0)
     shell.note(
       `Removed ${count(removed)} records that ${runs === 1 ? 'a run that was' : `${count(runs)} runs that were`} cut off had left.`,
     );
-  if (shell.stop.aborted) return null;
+  if (shell.stop.aborted) return { result: null, failure: null };
   const own = await RunRecords.begin(records);
+  let result: BenchResult | null = null;
+  let failure: Outcome['failure'] = null;
   try {
     const stage = showStage(shell, 'Making records', quiet);
     await own
       .make(plan.keys, shell.stop, (done, total) => stage.update(done, total, `${count(done)} of ${count(total)}`))
       .finally(() => stage.end());
-    if (shell.stop.aborted) return null;
-    const result = await work(own.ids);
+    if (!shell.stop.aborted) result = await work(own.ids);
     if (own.lost)
       shell.note(
         'Another run took this one for dead and removed its records: the numbers are of no use. Was this process stopped for a while?',
       );
-    return result;
-  } finally {
-    await end(own, plan.keep && !shell.stop.aborted, shell, quiet);
+  } catch (error) {
+    failure = { error };
   }
+  try {
+    await end(own, plan.keep && !shell.stop.aborted, shell, quiet);
+  } catch (error) {
+    failure ??= { error };
+  }
+  return { result, failure };
 }
 
 async function end(own: RunRecords, keep: boolean, shell: Shell, quiet: boolean): Promise<void> {

@@ -130,6 +130,13 @@ async function printJson(service: ServiceCaller, view: View, shell: Shell, most:
     if (printed === most) ended.abort();
   };
   let timer: NodeJS.Timeout | undefined;
+  let isRead = true;
+  // As `head` does when it has enough.
+  const leave = (): void => {
+    isRead = false;
+    ended.abort();
+  };
+  process.stdout.once('error', leave);
   try {
     await watch(service, view, {
       signal: AbortSignal.any([shell.stop, ended.signal]),
@@ -143,6 +150,7 @@ async function printJson(service: ServiceCaller, view: View, shell: Shell, most:
     if (!shell.stop.aborted) throw error;
   } finally {
     clearInterval(timer);
+    process.stdout.off('error', leave);
   }
-  return most === null || printed === most ? EXIT.ok : EXIT.interrupted;
+  return most === null || printed === most || !isRead ? EXIT.ok : EXIT.interrupted;
 }

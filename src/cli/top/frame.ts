@@ -57,84 +57,61 @@ function sentence({ status: { level, sentence } }: LiveSnapshot, columns: number
 const when = (is: boolean, style: Style, text: string): Part => (is ? [style, text] : text);
 
 function numbers(snapshot: LiveSnapshot, width: number): Line[] {
-  const { reads, hitRatio, latency, staleness, outbox, database, redis, local, http, recovery } = snapshot;
-  const beyond = staleness.ms === null || staleness.ms > staleness.maxMs;
-  const lines = [
-    flow(
-      'reads/s',
-      [
-        ['bold', count(Math.round(reads.all))],
-        `memory ${count(Math.round(reads.local))}`,
-        `Redis ${count(Math.round(reads.redis))}`,
-        `database ${count(Math.round(reads.database))}`,
-        when(reads.failed > 0, 'critical', `failed ${count(Math.ceil(reads.failed))}`),
-        ...(reads.stale > 0 ? [['warning', `stale ${count(Math.ceil(reads.stale))}`] as const] : []),
-      ],
-      width,
-    ),
-    flow(
-      'hit ratio',
-      hitRatio === null
-        ? ['nothing was read']
-        : [
-            ['bold', percent(hitRatio.local + hitRatio.redis)],
-            `memory ${percent(hitRatio.local)}`,
-            `Redis ${percent(hitRatio.redis)}`,
-            ['dim', 'of the last 10 s'],
-          ],
-      width,
-    ),
-    flow(
-      'latency',
-      latency === null
-        ? ['nothing was read']
-        : [
-            `p50 ${duration(latency.p50Ms)}`,
-            `p99 ${duration(latency.p99Ms)}`,
-            `p99.9 ${duration(latency.p999Ms)}`,
-            ['dim', 'of the last 5 s'],
-          ],
-      width,
-    ),
-    flow(
-      'staleness',
-      [
-        when(beyond, 'critical', staleness.ms === null ? 'nothing is proven' : `at most ${duration(staleness.highestMs ?? staleness.ms)}`),
-        `the bound is ${duration(staleness.maxMs)}`,
-      ],
-      width,
-    ),
-    flow(
-      'outbox',
-      [
-        outbox.depth === null ? 'not known' : when(outbox.depth > outbox.alertAbove, 'critical', `${count(outbox.depth)} waiting`),
-        `${count(outbox.changesPerSecond)} changes/s`,
-      ],
-      width,
-    ),
-    flow('database', databaseFields(database), width),
-    flow('Redis', redisFields(redis), width),
-    ...redis.nodes.map((node) => flow('', nodeFields(node), width)),
-    flow(
-      'memory',
-      [
-        `${count(local.entries)} of ${count(local.maxEntries)} entries`,
-        `${bytes(local.bytes)} of ${bytes(local.maxBytes)}`,
-        `${count(local.evictionsPerSecond)} evicted/s`,
-      ],
-      width,
-    ),
-    flow('HTTP', [`${count(http.perSecond)} requests/s`, when(http.failed > 0, 'critical', `failed ${count(http.failed)}`)], width),
+  return [...readLines(snapshot, width), ...stateLines(snapshot, width)];
+}
+
+function readLines({ reads, hitRatio, latency }: LiveSnapshot, width: number): Line[] {
+  const rate = (label: string, perSecond: number): string => `${label} ${count(Math.round(perSecond))}`;
+  const rates: Part[] = [
+    ['bold', count(Math.round(reads.all))],
+    rate('memory', reads.local),
+    rate('Redis', reads.redis),
+    rate('database', reads.database),
+    when(reads.failed > 0, 'critical', `failed ${count(Math.ceil(reads.failed))}`),
+    ...(reads.stale > 0 ? [['warning', `stale ${count(Math.ceil(reads.stale))}`] as const] : []),
   ];
-  if (recovery.recovering || recovery.warming)
-    lines.push(
-      flow(
-        'recovery',
-        [['warning', recovery.warming ? `warming, ${count(recovery.loaded)} loaded` : 'calls of the database are paced']],
-        width,
-      ),
-    );
-  return lines.flat();
+  const ratios: Part[] =
+    hitRatio === null
+      ? ['nothing was read']
+      : [
+          ['bold', percent(hitRatio.local + hitRatio.redis)],
+          `memory ${percent(hitRatio.local)}`,
+          `Redis ${percent(hitRatio.redis)}`,
+          ['dim', 'of the last 10 s'],
+        ];
+  const times: Part[] =
+    latency === null
+      ? ['nothing was read']
+      : [
+          `p50 ${duration(latency.p50Ms)}`,
+          `p99 ${duration(latency.p99Ms)}`,
+          `p99.9 ${duration(latency.p999Ms)}`,
+          ['dim', 'of the last 5 s'],
+        ];
+  return [...flow('reads/s', rates, width), ...flow('hit ratio', ratios, width), ...flow('latency', times, width)];
+}
+
+function stateLines({ staleness, outbox, database, redis, local, http, recovery }: LiveSnapshot, width: number): Line[] {
+  const beyond = staleness.ms === null || staleness.ms > staleness.maxMs;
+  const proven = staleness.ms === null ? 'nothing is proven' : `at most ${duration(staleness.highestMs ?? staleness.ms)}`;
+  const waiting =
+    outbox.depth === null ? 'not known' : when(outbox.depth > outbox.alertAbove, 'critical', `${count(outbox.depth)} waiting`);
+  const room = [
+    `${count(local.entries)} of ${count(local.maxEntries)} entries`,
+    `${bytes(local.bytes)} of ${bytes(local.maxBytes)}`,
+    `${count(local.evictionsPerSecond)} evicted/s`,
+  ];
+  const paced = recovery.warming ? `warming, ${count(recovery.loaded)} loaded` : 'calls of the database are paced';
+  return [
+    ...flow('staleness', [when(beyond, 'critical', proven), `the bound is ${duration(staleness.maxMs)}`], width),
+    ...flow('outbox', [waiting, `${count(outbox.changesPerSecond)} changes/s`], width),
+    ...flow('database', databaseFields(database), width),
+    ...flow('Redis', redisFields(redis), width),
+    ...redis.nodes.flatMap((node) => flow('', nodeFields(node), width)),
+    ...flow('memory', room, width),
+    ...flow('HTTP', [`${count(http.perSecond)} requests/s`, when(http.failed > 0, 'critical', `failed ${count(http.failed)}`)], width),
+    ...(recovery.recovering || recovery.warming ? flow('recovery', [['warning', paced]], width) : []),
+  ];
 }
 
 function databaseFields({ kind, state, answerMs, pool, queued, load, calmLoad }: LiveSnapshot['database']): Part[] {

@@ -31,7 +31,7 @@ export class Screen implements Disposable {
     process.on('uncaughtExceptionMonitor', this.#leave);
     process.on('SIGCONT', this.#goOn);
     process.stdout.on('resize', this.#resized);
-    process.stdin.on('data', this.#typed);
+    if (process.stdin.isTTY) process.stdin.on('data', this.#typed);
     this.#enter();
   }
 
@@ -61,8 +61,7 @@ export class Screen implements Disposable {
   }
 
   #enter(): void {
-    if (process.stdin.isTTY) process.stdin.setRawMode(true);
-    process.stdin.resume();
+    if (process.stdin.isTTY) process.stdin.setRawMode(true).resume();
     this.#open = true;
     process.stdout.write(ENTER);
   }
@@ -71,8 +70,8 @@ export class Screen implements Disposable {
   readonly #leave = (): void => {
     if (!this.#open) return;
     this.#open = false;
-    if (process.stdin.isTTY) process.stdin.setRawMode(false);
     try {
+      if (process.stdin.isTTY) process.stdin.setRawMode(false);
       writeSync(process.stdout.fd, LEAVE);
     } catch {
       // The terminal was closed, or takes nothing: there is nobody to give it back to.
@@ -80,7 +79,7 @@ export class Screen implements Disposable {
   };
 
   readonly #goOn = (): void => {
-    if (this.#open || this.#disposed) return;
+    if (this.#disposed) return;
     this.#enter();
     this.#options.onResize();
   };
