@@ -125,6 +125,8 @@ export function refusal(status: number, body: unknown, { url, token }: Pick<AskO
     return new ForebayError('UNAUTHORIZED', `the service at ${where} wants a token: ${detail}; ${advice}`);
   }
   if (status === 400) return new ForebayError('INPUT_INVALID', `the service at ${where} refused the question: ${detail}`);
+  if (status === 404 && typeof body === 'object' && body !== null && 'code' in body && body.code === 'NOT_FOUND')
+    return new ForebayError('NOT_FOUND', `the service at ${where} says: ${detail}`);
   if (status === 404)
     return new ForebayError(
       'SERVICE_UNREACHABLE',

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { attachCommand } from './commands/attach.ts';
+import { benchCommand } from './commands/bench.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
 import { indexCommand } from './commands/index-files.ts';
@@ -11,6 +12,7 @@ import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { startCommand } from './commands/start.ts';
 import { warmCommand } from './commands/warm.ts';
+import { topCommand } from './commands/top.ts';
 import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
 import { packageVersion } from './version.ts';
 
@@ -23,6 +25,8 @@ Examples:
   forebay attach --table documents --id id    caches hear of every change of a table of your own
   forebay report --period 1h             what the caches of a running service saved, and what more memory would
   forebay status                         whether a running service can serve, and what is amiss
+  forebay top                            its rates, latencies, connections and hot keys, live
+  forebay bench                          throughput, latencies, hit ratio and database load under a load of your choice
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay warm                           fill the caches ahead of demand
@@ -52,6 +56,8 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     detachCommand,
     reportCommand,
     statusCommand,
+    topCommand,
+    benchCommand,
     inspectCommand,
     invalidateCommand,
     warmCommand,

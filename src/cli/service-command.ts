@@ -29,7 +29,8 @@ export function addServiceOrAloneFlags(command: Command): void {
   addSettingFlags(command);
 }
 
-type More = Pick<AskOptions, 'body' | 'stream' | 'also'>;
+/** `signal`: in place of the shell's. */
+type More = Pick<AskOptions, 'body' | 'stream' | 'also'> & Partial<Pick<AskOptions, 'signal'>>;
 
 /** Questions to the service that a command line means. */
 export interface ServiceCaller {
@@ -81,7 +82,7 @@ export async function withService<T>(command: Command, shell: Shell, work: (serv
 }
 
 /** A service that lives for one command has nothing to tell but what goes wrong, unless more was asked for. */
-const quieter = (level: Config['logLevel']): Config['logLevel'] => (level === 'info' ? 'warn' : level);
+export const quieter = (level: Config['logLevel']): Config['logLevel'] => (level === 'info' ? 'warn' : level);
 
 function callerOf(url: URL, token: string | null, shell: Shell): ServiceCaller {
   const options = { url, token, signal: shell.stop };

@@ -21,6 +21,7 @@ import { PROBLEM_TYPE, problemOf, PROBLEMS } from './problem.ts';
 import { answerOddRequests, clientErrorHandler } from './raw-errors.ts';
 import type { App } from './routes/app-type.ts';
 import { batchRoute } from './routes/batch.ts';
+import { benchRoute } from './routes/bench.ts';
 import { cacheAdminRoutes } from './routes/cache-admin.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
@@ -170,6 +171,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     redisAdminRoutes(app, forebay.redis);
     recoveryRoutes(app, forebay, closing.signal);
     reportRoutes(app, forebay);
+    benchRoute(app, forebay.files);
     operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);
     dashboard(app, forebay, observer, logger, settings);
   });

@@ -32,6 +32,7 @@ describe('the token', () => {
     ['DELETE', `/v1/cache/files/${ID}`],
     ['GET', `/v1/cache/files/${ID}`],
     ['GET', '/v1/cache/hot'],
+    ['POST', '/v1/bench/records'],
     ['POST', '/v1/admin/redis/isolate'],
     ['POST', '/v1/admin/redis/restore'],
   ] as const;
