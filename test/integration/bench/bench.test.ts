@@ -34,6 +34,7 @@ const shell: Shell = {
   isTerminal: false,
   isOutputTerminal: false,
   input: async () => '',
+  inputLines: async function* () {},
   out: () => {},
   note: () => {},
   stop: never,
