@@ -38,7 +38,16 @@ export function doctorSettings(given: DoctoredSettings, env: Readonly<Record<str
   if (typeof database === 'string' && /[?&]sslmode=no-verify\b/.test(database))
     unverifiedTls.push('the database URL says sslmode=no-verify: the certificate of the database is not verified');
   const migrates = typeof database === 'string';
-  return { keyPrefix, maxStalenessMs, redisBudgetMs, relay, fixedTtlMs: ttl?.fixedMs ?? null, databaseConnections, migrates, unverifiedTls };
+  return {
+    keyPrefix,
+    maxStalenessMs,
+    redisBudgetMs,
+    relay,
+    fixedTtlMs: ttl?.fixedMs ?? null,
+    databaseConnections,
+    migrates,
+    unverifiedTls,
+  };
 }
 
 /** Opens a cache of the doctor's own beside those of all processes, as those are. */
@@ -75,7 +84,11 @@ export class ServingDoctor {
   readonly #targets: DoctorTargets;
   #isAtWork = false;
 
-  constructor(settings: DoctoredSettings & { readonly redis: string | RedisServer | null }, database: Database, parts: { caches: FileCaches; follower: FollowingTier }) {
+  constructor(
+    settings: DoctoredSettings & { readonly redis: string | RedisServer | null },
+    database: Database,
+    parts: { caches: FileCaches; follower: FollowingTier },
+  ) {
     const checked = doctorSettings(settings, process.env);
     this.#targets = {
       settings: checked,

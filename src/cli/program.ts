@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { attachCommand } from './commands/attach.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { indexCommand } from './commands/index-files.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { invalidateCommand } from './commands/invalidate.ts';
@@ -21,13 +22,14 @@ Examples:
   forebay attach --table documents --id id    caches hear of every change of a table of your own
   forebay report --period 1h             what the caches of a running service saved, and what more memory would
   forebay status                         whether a running service can serve, and what is amiss
+  forebay doctor                         whether all is as it should be, proven by a row of its own
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
 
-Exit codes: 0 done, or stopped as asked; 1 failed; 2 wrong command line or configuration; 130 interrupted before the work was done.
+Exit codes: 0 done, or stopped as asked; 1 failed; 2 wrong command line or configuration; 3 done, with warnings (doctor); 130 interrupted before the work was done.
 FOREBAY_DEBUG=1 adds stacks to error messages.`;
 
 /** Runs one command line and resolves to its exit code. Never rejects. */
@@ -48,6 +50,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     detachCommand,
     reportCommand,
     statusCommand,
+    doctorCommand,
     inspectCommand,
     invalidateCommand,
     configCommand,

@@ -16,7 +16,8 @@ const reach: Check = {
   name: 'database.reach',
   asks: 'the database can be opened, and answers',
   why: 'It is the source of every record. Without it nothing new is read, and caches serve for the length of the bound only.',
-  mends: 'correct FOREBAY_DATABASE_URL (`forebay config` shows the one in effect), and see that the server runs: psql "$FOREBAY_DATABASE_URL" -c "select 1"',
+  mends:
+    'correct FOREBAY_DATABASE_URL (`forebay config` shows the one in effect), and see that the server runs: psql "$FOREBAY_DATABASE_URL" -c "select 1"',
   async run(world, signal) {
     const { clock, targets } = world;
     const database = await targets.openDatabase();

@@ -113,7 +113,8 @@ const durability: Check = {
   needs: ['database.reach'],
   async run(world, signal) {
     const database = databaseOf(world);
-    if (database.kind === 'pglite') return skipped('the embedded database does not flush files itself: a power cut may cost the last records');
+    if (database.kind === 'pglite')
+      return skipped('the embedded database does not flush files itself: a power cut may cost the last records');
     const rows = await database.query<{ name: string; setting: string }>(DURABILITY, [], { signal });
     const off = rows.filter(({ setting }) => setting === 'off');
     return done(

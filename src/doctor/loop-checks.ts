@@ -58,7 +58,10 @@ const relay: Check = {
   async run(world) {
     const { rounds } = loopOf(world);
     const proven = rounds.flatMap(({ provenMs }) => (provenMs === null ? [] : [provenMs]));
-    const who = world.settings.relay === 'always' ? 'a process with these settings relays' : 'the settings say relay=never, and another process relays';
+    const who =
+      world.settings.relay === 'always'
+        ? 'a process with these settings relays'
+        : 'the settings say relay=never, and another process relays';
     if (proven.length > 0) return done(who);
     return done('no change was numbered', [
       {
@@ -67,7 +70,8 @@ const relay: Check = {
           world.settings.relay === 'always'
             ? 'no change got a number in time, though these settings say that this process relays'
             : 'the settings say relay=never, and no other process relays',
-        mend: world.settings.relay === 'always' ? 'see database.rights and database.outbox' : 'FOREBAY_RELAY=always on at least one process',
+        mend:
+          world.settings.relay === 'always' ? 'see database.rights and database.outbox' : 'FOREBAY_RELAY=always on at least one process',
       },
     ]);
   },
@@ -89,11 +93,19 @@ const lag: Check = {
     const worstServed = served.at(-1) ?? 0;
     if (worstServed > maxStalenessMs)
       return done(said, [
-        { severity: 'error', what: `an old value was given ${ms(worstServed)} after the change was committed; the bound is ${ms(maxStalenessMs)}`, mend: this.mends },
+        {
+          severity: 'error',
+          what: `an old value was given ${ms(worstServed)} after the change was committed; the bound is ${ms(maxStalenessMs)}`,
+          mend: this.mends,
+        },
       ]);
     if (median > SLOW_SHARE * maxStalenessMs)
       return done(said, [
-        { severity: 'warning', what: `changes are known elsewhere after ${ms(median)} only; the bound is ${ms(maxStalenessMs)}`, mend: this.mends },
+        {
+          severity: 'warning',
+          what: `changes are known elsewhere after ${ms(median)} only; the bound is ${ms(maxStalenessMs)}`,
+          mend: this.mends,
+        },
       ]);
     return done(said);
   },
@@ -137,7 +149,11 @@ const bus: Check = {
     const said = `${count(heardByBus, 'entry').replace(/ys$/, 'ies')} of the log came over the bus, ${heardByLog} had to be read from it`;
     if (heardByBus > 0 && heardByBus >= heardByLog) return done(said);
     return done(said, [
-      { severity: 'warning', what: `invalidations do not come over the bus: ${heardByLog} of ${heardByBus + heardByLog} had to be read from the log`, mend: this.mends },
+      {
+        severity: 'warning',
+        what: `invalidations do not come over the bus: ${heardByLog} of ${heardByBus + heardByLog} had to be read from the log`,
+        mend: this.mends,
+      },
     ]);
   },
 };

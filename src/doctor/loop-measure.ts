@@ -4,7 +4,7 @@ import type { Database } from '../postgres/database.ts';
 import type { ProbeInstance, World } from './check.ts';
 import { databaseOf } from './check.ts';
 import { pause } from './pause.ts';
-import { foreignHistories } from './redis-checks.ts';
+import { foreignHistories } from './redis-use-checks.ts';
 
 /** Names the rows of doctors, which nobody else should use. */
 export const PROBE_OWNER = 'forebay-doctor';

@@ -37,8 +37,8 @@ const PRESENT = `
 /** The triggers of the library's own tables, each with whether it fires. */
 export async function readTriggers(database: Queryable, signal: AbortSignal): Promise<readonly TriggerState[]> {
   const present = await database.query<{ table: string; name: string; fires: boolean }>(PRESENT, [], { signal });
-  return (await expectedTriggers()).map((trigger) => {
-    const found = present.find(({ table, name }) => table === trigger.table && name === trigger.name);
-    return { ...trigger, state: found === undefined ? 'missing' : found.fires ? 'on' : 'off' };
+  return (await expectedTriggers()).map(({ table, name, sql }): TriggerState => {
+    const found = present.find((one) => one.table === table && one.name === name);
+    return { table, name, sql, state: found === undefined ? 'missing' : found.fires ? 'on' : 'off' };
   });
 }

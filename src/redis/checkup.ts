@@ -151,7 +151,8 @@ async function findCluster(address: ClusterAddress, options: CheckupOptions): Pr
   const connected = await Promise.all(
     primaries.map(async (primary) => {
       const endpoint = endpointOf(address, primary);
-      return { primary, endpoint, ...(await connectTo(endpoint, options)) };
+      const { client, reason } = await connectTo(endpoint, options);
+      return { primary, endpoint, client, reason };
     }),
   );
   const nodes: NodeCheckup[] = [];

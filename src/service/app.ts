@@ -22,6 +22,7 @@ import { answerOddRequests, clientErrorHandler } from './raw-errors.ts';
 import type { App } from './routes/app-type.ts';
 import { batchRoute } from './routes/batch.ts';
 import { cacheAdminRoutes } from './routes/cache-admin.ts';
+import { doctorRoute } from './routes/doctor.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
@@ -166,6 +167,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     cacheAdminRoutes(app, forebay.files);
     redisAdminRoutes(app, forebay.redis);
     reportRoutes(app, forebay);
+    doctorRoute(app, forebay, closing.signal);
     operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);
     dashboard(app, forebay, observer, logger, settings);
   });

@@ -59,6 +59,7 @@ describe('/openapi.json', () => {
         'DELETE /v1/cache/files/{id}',
         'POST /v1/admin/redis/isolate',
         'POST /v1/admin/redis/restore',
+        'POST /v1/doctor',
         'GET /healthz',
         'HEAD /healthz',
         'GET /readyz',

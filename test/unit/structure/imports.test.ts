@@ -14,6 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   files: ['cache', 'core'],
   postgres: ['files', 'cache', 'core'],
   metrics: ['alerts', 'cache', 'core'],
+  doctor: ['cache', 'core', 'files', 'postgres', 'redis'],
   opentelemetry: ['cache', 'core'],
   service: 'all',
   cli: 'all',
