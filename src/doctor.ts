@@ -84,18 +84,17 @@ export class ServingDoctor {
   readonly #targets: DoctorTargets;
   #isAtWork = false;
 
-  constructor(
-    settings: DoctoredSettings & { readonly redis: string | RedisServer | null },
-    database: Database,
-    parts: { caches: FileCaches; follower: FollowingTier },
-  ) {
+  constructor(settings: DoctoredSettings & { readonly redis: string | RedisServer | null }, database: Database, follower: FollowingTier) {
     const checked = doctorSettings(settings, process.env);
     this.#targets = {
       settings: checked,
       openDatabase: () => Promise.resolve(database),
       findRedis: () => Promise.resolve(settings.redis),
       openInstance: instanceOpener(checked),
-      running: probeOf(parts.caches, parts.follower, () => Promise.resolve()),
+      running: {
+        asOf: () => follower.asOf(systemClock.now()),
+        breaker: () => follower.breaker,
+      },
     };
   }
 

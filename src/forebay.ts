@@ -195,7 +195,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     now: () => systemClock.now(),
   });
   const reporter = openReporter(caches, follower, remoteReuse);
-  const doctor = new ServingDoctor(options, database, { caches, follower });
+  const doctor = new ServingDoctor(options, database, follower);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     auditor?.close();

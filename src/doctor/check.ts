@@ -1,3 +1,4 @@
+import type { BreakerState } from '../cache/breaker-types.ts';
 import type { Lookup } from '../cache/lookup.ts';
 import type { FollowerStats } from '../cache/follower-types.ts';
 import type { Clock } from '../core/clock.ts';
@@ -65,6 +66,12 @@ export interface ProbeInstance {
   close(): Promise<void>;
 }
 
+/** The process that serves, as it knows itself. */
+export interface RunningInstance extends Pick<ProbeInstance, 'asOf'> {
+  /** Of its breaker of Redis, with the reason of its last change; `null` without Redis. */
+  breaker(): { readonly state: BreakerState; readonly reason: string } | null;
+}
+
 /** What is looked at. Each is opened by the check that says whether it can be. */
 export interface DoctorTargets {
   readonly settings: DoctorSettings;
@@ -74,7 +81,7 @@ export interface DoctorTargets {
   /** Opens a cache of its own beside those of all processes. */
   openInstance(database: Database, redis: string | RedisServer | null, relay: 'always' | 'never'): Promise<ProbeInstance>;
   /** The caches of this very process, if it serves; they are its own to close. */
-  readonly running: ProbeInstance | null;
+  readonly running: RunningInstance | null;
 }
 
 /** What checks share: each that opens or measures something leaves it here for those after it. */

@@ -7,8 +7,9 @@ import { pause } from './pause.ts';
 /** As many as the alert of the outbox is told at. */
 const DEEP = 1000;
 const POLL_MS = 100;
-/** Numbering what waits may take a moment after the bound. */
+/** Numbering what waits may take a moment after the bound; looks for it are four in a second at least, whatever the bound. */
 const GRACE_MS = 500;
+const MOST_BOUND_MS = 3_000;
 const MINUTE_MS = 60_000;
 /** What each process has besides its pool: the lane for the log of changes. */
 const LANE = 2;
@@ -21,7 +22,7 @@ async function oldest(database: Database, signal: AbortSignal): Promise<string |
 
 /** Whether what waits longest gets a number within the bound. */
 async function isMoving(world: World, database: Database, first: string, signal: AbortSignal): Promise<boolean> {
-  const endAt = world.clock.now() + world.settings.maxStalenessMs + GRACE_MS;
+  const endAt = world.clock.now() + Math.min(world.settings.maxStalenessMs, MOST_BOUND_MS) + GRACE_MS;
   while (world.clock.now() < endAt) {
     await pause(world.clock, POLL_MS, signal);
     if ((await oldest(database, signal)) !== first) return true;
@@ -175,16 +176,16 @@ const connections: Check = {
     const needed = world.settings.databaseConnections + LANE;
     const free = room.most - room.reserved - room.others;
     const limits = [
-      { name: 'max_connections', left: free, of: room.most },
-      { name: 'the limit of this role', left: room.roleLimit, of: room.roleLimit },
-      { name: 'the limit of this database', left: room.databaseLimit, of: room.databaseLimit },
+      { name: `max_connections (${room.most})`, left: free, of: room.most - room.reserved },
+      { name: `the limit of this role (${room.roleLimit})`, left: room.roleLimit, of: room.roleLimit },
+      { name: `the limit of this database (${room.databaseLimit})`, left: room.databaseLimit, of: room.databaseLimit },
     ].filter(({ of }) => of >= 0);
     const tight = limits.filter(({ left }) => left < needed);
     return done(
       `a process takes up to ${needed}; there is room for ${Math.min(...limits.map(({ left }) => left))}`,
       tight.map(({ name, left, of }) => ({
         severity: of < needed ? 'error' : 'warning',
-        what: `one process may take ${count(needed, 'connection')}, and ${name} (${of}) leaves room for ${Math.max(0, left)}`,
+        what: `one process may take ${count(needed, 'connection')}, and ${name} leaves room for ${Math.max(0, left)}`,
         mend: `FOREBAY_DATABASE_CONNECTIONS=${Math.max(1, left - LANE)}, or alter system set max_connections = ${room.most + needed * 2} and restart the server`,
       })),
     );

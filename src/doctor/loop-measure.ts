@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FollowerStats } from '../cache/follower-types.ts';
 import type { Database } from '../postgres/database.ts';
-import type { ProbeInstance, World } from './check.ts';
+import type { DoctorSettings, ProbeInstance, World } from './check.ts';
 import { databaseOf } from './check.ts';
 import { pause } from './pause.ts';
 import { foreignHistories } from './redis-use-checks.ts';
@@ -22,6 +22,9 @@ export interface Round {
   readonly wasShared: boolean;
 }
 
+/** How long another cache is given to hear of a change, in ms. */
+export const patienceMs = ({ maxStalenessMs }: DoctorSettings): number => Math.min(maxStalenessMs, MOST_BOUND_MS) + PATIENCE_MS;
+
 export interface LoopMeasured {
   readonly rounds: readonly Round[];
   /** Entries of the log by how the other instance heard of them first, over all rounds. */
@@ -29,7 +32,7 @@ export interface LoopMeasured {
   readonly heardByLog: number;
   /** The largest age of a proof that was seen once there was a first one, in ms; `null`: nothing was proven. */
   readonly worstProofMs: number | null;
-  /** Servers that had the history of another database after the loop, or again. */
+  /** Servers that were seen with the history of another database after this one had used them. */
   readonly foreign: readonly string[];
   /** Rows of doctors that were killed, now removed. */
   readonly leftovers: number;
@@ -38,8 +41,9 @@ export interface LoopMeasured {
 }
 
 const POLL_MS = 1;
-/** A change is waited for so much longer than the bound, in ms. */
+/** Looks at the log are four in a second at least, whatever the bound: a change is waited for so much longer than the bound, or than this, in ms. */
 const PATIENCE_MS = 2_000;
+const MOST_BOUND_MS = 5_000;
 /** An entry is looked for in memory and Redis so long before a change, in ms: then it goes on without. */
 const SETTLE_MS = 2_000;
 /** Between rounds: longer than the shortest interval of looks at the log, so that what is timed is not the haste after the change before. */
@@ -111,6 +115,7 @@ class Measuring {
   readonly #looker: ProbeInstance;
   readonly #id: string;
   readonly #signal: AbortSignal;
+  readonly #foreign = new Set<string>();
   #worstProofMs: number | null = null;
 
   constructor(world: World, database: Database, looker: ProbeInstance, id: string, signal: AbortSignal) {
@@ -128,6 +133,7 @@ class Measuring {
     for (let n = 1; n <= limits.rounds; n += 1) {
       const cached = await this.#settle(n - 1);
       before ??= this.#looker.stats().counts;
+      await this.#lookWhose();
       // At another moment of the interval of looks each time.
       await pause(clock, CALM_MS * (1 + chance.random()), this.#signal);
       rounds.push(await this.#round(n, cached));
@@ -135,13 +141,13 @@ class Measuring {
       if (rounds.at(-1)?.provenMs === null) break;
     }
     const { counts } = this.#looker.stats();
-    const foreign = await foreignHistories(this.#world, this.#signal);
+    await this.#lookWhose();
     return {
       rounds,
       heardByBus: counts.heardByBus - (before?.heardByBus ?? 0),
       heardByLog: counts.heardByLog - (before?.heardByLog ?? 0),
       worstProofMs: this.#worstProofMs,
-      foreign,
+      foreign: [...this.#foreign],
       goneAtEnd: await this.#removed(),
     };
   }
@@ -160,10 +166,11 @@ class Measuring {
   }
 
   async #round(size: number, cached: { wasCached: boolean; wasShared: boolean }): Promise<Round> {
-    const { clock, settings } = this.#world;
+    const { clock, settings, targets } = this.#world;
+    const { running } = targets;
     await this.#database.query(UPDATE, [this.#id, size], { signal: this.#signal });
     const committedAt = clock.now();
-    const giveUpAt = committedAt + settings.maxStalenessMs + PATIENCE_MS;
+    const giveUpAt = committedAt + patienceMs(settings);
     let servedMs: number | null = null;
     let provenMs: number | null = null;
     while ((servedMs === null || provenMs === null) && clock.now() < giveUpAt) {
@@ -172,17 +179,27 @@ class Measuring {
       if ('value' in found && found.value.size === size) servedMs ??= now - committedAt;
       const asOf = this.#looker.asOf();
       if (asOf >= committedAt) provenMs ??= now - committedAt;
-      if (Number.isFinite(asOf)) this.#worstProofMs = Math.max(this.#worstProofMs ?? 0, now - asOf);
+      this.#seeProof(asOf, now);
+      if (running !== null) this.#seeProof(running.asOf(), now);
       await pause(clock, POLL_MS, this.#signal);
     }
     return { servedMs, provenMs, ...cached };
+  }
+
+  /** By now each server has been read from and written to, and so has the history of this database, if nobody took it. */
+  async #lookWhose(): Promise<void> {
+    for (const node of await foreignHistories(this.#world, this.#signal)) this.#foreign.add(node);
+  }
+
+  #seeProof(asOf: number, now: number): void {
+    if (Number.isFinite(asOf)) this.#worstProofMs = Math.max(this.#worstProofMs ?? 0, now - asOf);
   }
 
   /** Removes the row, and looks whether the other instance has heard of that too. */
   async #removed(): Promise<boolean> {
     const { clock, settings } = this.#world;
     await this.#database.query(REMOVE, [this.#id], { signal: this.#signal });
-    const giveUpAt = clock.now() + settings.maxStalenessMs + PATIENCE_MS;
+    const giveUpAt = clock.now() + patienceMs(settings);
     while (clock.now() < giveUpAt) {
       if ((await this.#looker.lookup(this.#id)).outcome === 'absent') return true;
       await pause(clock, POLL_MS, this.#signal);

@@ -1,6 +1,6 @@
 import type { NodeCheckup } from '../redis/checkup-node.ts';
 import type { Check, Findings, World } from './check.ts';
-import { count, databaseOf, done, ms, NO_REDIS, redisOf } from './check.ts';
+import { count, databaseOf, done, ms, NO_REDIS, redisOf, skipped } from './check.ts';
 import { cli, eachNode } from './redis-nodes.ts';
 
 const rights: Check = {
@@ -128,5 +128,25 @@ const bus: Check = {
   },
 };
 
+const breaker: Check = {
+  name: 'redis.breaker',
+  asks: 'the breaker of the service that is asked is closed: it lets calls pass',
+  why: 'While it is not, this process does not ask Redis, and every read that its memory cannot answer is a query of the database.',
+  mends: 'what keeps Redis from answering; one that was isolated by hand: POST /v1/admin/redis/restore',
+  async run({ targets: { running } }) {
+    if (running === null) return skipped('no service was asked');
+    const now = running.breaker();
+    if (now === null) return NO_REDIS;
+    if (now.state === 'closed') return done('it is closed');
+    const mend =
+      now.state === 'isolated'
+        ? 'curl -X POST -H "Authorization: Bearer $FOREBAY_TOKEN" URL/v1/admin/redis/restore'
+        : 'see redis.reach and redis.latency';
+    return done(`it is ${now.state}`, [
+      { severity: 'warning', what: `the breaker of Redis in this process is ${now.state} (${now.reason})`, mend },
+    ]);
+  },
+};
+
 /** Whether Redis can be used as it has to be, and is used by us alone. */
-export const REDIS_USE_CHECKS: readonly Check[] = [rights, write, bus, history];
+export const REDIS_USE_CHECKS: readonly Check[] = [rights, write, bus, breaker, history];

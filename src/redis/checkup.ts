@@ -214,7 +214,7 @@ const endpointOf = ({ login, tls, tuning }: ClusterAddress, { host, port }: Host
 
 /** One try to connect: the first thing that goes wrong is the reason. The connection is the caller's to close, either way. */
 async function connectTo(endpoint: Endpoint, { signal }: CheckupOptions): Promise<{ client: Redis; reason: string | null }> {
-  const client = openConnection({ endpoint, name: 'forebay-doctor', chance: systemChance });
+  const client = openConnection({ endpoint, name: 'forebay-doctor', chance: systemChance, stays: true });
   const first = Promise.withResolvers<string | null>();
   client.once('ready', () => first.resolve(null));
   client.on('error', (error: Error) => first.resolve(error.message));
