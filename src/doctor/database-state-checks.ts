@@ -42,8 +42,11 @@ const outbox: Check = {
     const depth = await log.waiting({ signal });
     const first = await oldest(database, signal);
     if (first === null) return done('no change waits');
-    const moves = await isMoving(world, database, first, signal);
     const said = `${depth >= 10_000 ? 'at least ' : ''}${count(depth, 'row')} waited`;
+    // Nobody need relay at this moment: the service may just not run.
+    const relaysLater = world.settings.relay === 'always' && world.targets.running === null;
+    if (relaysLater && depth <= DEEP) return done(`${said}; a process with these settings takes what waits`);
+    const moves = await isMoving(world, database, first, signal);
     if (moves && depth <= DEEP) return done(`${said}, and ${depth === 1 ? 'was' : 'were'} taken`);
     if (moves)
       return done(said, [
@@ -53,11 +56,9 @@ const outbox: Check = {
           mend: 'see ForebayOutboxDeep in docs/operations.md; a bulk load is quicker with one note for everything (docs/outbox.md, "By hand")',
         },
       ]);
-    if (world.settings.relay === 'always' && world.targets.running === null && depth <= DEEP)
-      return done(`${said}; no process takes them now, one with these settings will`);
     return done(said, [
       {
-        severity: world.settings.relay === 'always' && world.targets.running === null ? 'warning' : 'error',
+        severity: relaysLater ? 'warning' : 'error',
         what: `${count(depth, 'row')} of changes wait, and nobody numbers them: no process relays now`,
         mend: 'start a process with FOREBAY_RELAY=always',
       },
