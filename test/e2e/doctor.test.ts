@@ -1,0 +1,156 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DoctorReport } from '../../src/doctor/report.ts';
+import { startCluster } from '../support/cluster.ts';
+import type { ProgramOptions } from '../support/program.ts';
+import { runProgram } from '../support/program.ts';
+import { freePort, startRedis } from '../support/redis.ts';
+import { tempDir } from '../support/temp.ts';
+import type { Databases } from '../integration/doctor/world.ts';
+import { probeRows, SOUND_REDIS, sql, startDatabases } from '../integration/doctor/world.ts';
+
+const TOKEN = 'a-token-of-enough-length';
+/** So wide that a machine which stands still for a moment is no finding. */
+const BOUND = { FOREBAY_MAX_STALENESS_MS: '5s' };
+
+let databases: Databases;
+beforeAll(async () => {
+  databases = await startDatabases({ sound: true });
+});
+afterAll(() => databases[Symbol.asyncDispose]());
+
+async function doctor(args: readonly string[], env: Record<string, string> = {}, options: ProgramOptions = {}) {
+  await using program = runProgram(['doctor', ...args], { ...options, env: { ...BOUND, ...env } });
+  const code = await program.exited;
+  return { code, stdout: program.stdout(), stderr: program.stderr() };
+}
+
+describe.each([
+  ['one server', startRedis],
+  ['a Cluster', startCluster],
+])('forebay doctor on %s', (kind, startServers) => {
+  let redis: Awaited<ReturnType<typeof startServers>>;
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    redis = await startServers({ args: SOUND_REDIS });
+    env = { FOREBAY_DATABASE_URL: await databases.fresh(`doctor ${kind}`), FOREBAY_REDIS_URL: redis.url };
+  });
+  afterAll(() => redis.stop());
+
+  test('finds nothing amiss, and says what it measured', async () => {
+    const { code, stdout, stderr } = await doctor([], env);
+    expect(stdout).toMatch(/\n\d\d checks in \d+\.\d s, \d skipped: nothing amiss\n$/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/The way of a change\n {2}ok {7}loop\.probe {14}5 of 5 changes/);
+    expect(stdout).not.toContain('\u001b');
+    expect(stderr).toBe('');
+    expect(await probeRows(env['FOREBAY_DATABASE_URL'] ?? '')).toBe(0);
+  });
+
+  test('finds what was planted: a trigger disabled, and a TTL beyond sense; --json says the same to programs', async () => {
+    const url = env['FOREBAY_DATABASE_URL'] ?? '';
+    await sql(url, 'alter table forebay.file_info disable trigger file_info_deleted');
+    const report = await doctor(['--json', '--fixed-ttl-ms', '30d'], env);
+    await sql(url, 'alter table forebay.file_info enable trigger file_info_deleted');
+    expect(report.code).toBe(1);
+    const { status, errors, warnings, checks } = JSON.parse(report.stdout) as DoctorReport;
+    expect({ status, errors, warnings }).toEqual({ status: 'error', errors: 1, warnings: 1 });
+    expect(checks.flatMap(({ check, findings }) => findings.map(({ mend }) => [check, mend]))).toEqual([
+      ['settings.ttl', expect.stringContaining('FOREBAY_FIXED_TTL_MS=adaptive')],
+      ['database.triggers', expect.stringMatching(/^alter table forebay\.file_info enable trigger file_info_deleted;/)],
+    ]);
+    const warned = await doctor(['--dry-run', '--fixed-ttl-ms', '30d'], env);
+    expect(warned.stdout).toContain('Nothing was written (--dry-run)');
+    expect(warned.code).toBe(3);
+  });
+
+  test('stopped by Ctrl-C in the middle, it removes its row and can be run again', async () => {
+    const url = env['FOREBAY_DATABASE_URL'] ?? '';
+    await using program = runProgram(['doctor'], { env: { ...BOUND, ...env } });
+    await expect.poll(() => probeRows(url), { timeout: 20_000, interval: 20 }).toBe(1);
+    program.killGroup('SIGINT');
+    expect(await program.exited).toBe(130);
+    expect(program.stdout()).toContain('It was stopped before its end');
+    expect(await probeRows(url)).toBe(0);
+  });
+
+  test('killed in the middle, it leaves its row to the next one', async () => {
+    const url = env['FOREBAY_DATABASE_URL'] ?? '';
+    await using program = runProgram(['doctor'], { env: { ...BOUND, ...env } });
+    await expect.poll(() => probeRows(url), { timeout: 20_000, interval: 20 }).toBe(1);
+    program.killGroup('SIGKILL');
+    await program.exited;
+    expect(await probeRows(url)).toBe(1);
+    // As if a minute had passed.
+    await sql(url, "update forebay.file_info set updated_at = now() - interval '61 seconds' where owner_id = 'forebay-doctor'");
+    const { code, stdout } = await doctor([], env);
+    expect(stdout).toContain('removed 1 row of a doctor that was killed');
+    expect(code).toBe(0);
+    expect(await probeRows(url)).toBe(0);
+  });
+
+  test('a wrong password is a finding and exit code 1, and is never shown', async () => {
+    const password = 'wrong-one';
+    const { code, stdout, stderr } = await doctor([], { ...env, FOREBAY_REDIS_URL: redis.url.replace('//', `//somebody:${password}@`) });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/error: .*WRONGPASS/);
+    expect(stdout + stderr).not.toContain(password);
+    expect(stdout).toMatch(/ok {7}loop\.lag/);
+  });
+});
+
+test('nobody there is exit code 1, with what to do', async () => {
+  const database = `postgres://me:a-secret@127.0.0.1:${await freePort()}/files`;
+  const { code, stdout } = await doctor([], { FOREBAY_DATABASE_URL: database, FOREBAY_REDIS_URL: `redis://127.0.0.1:${await freePort()}` });
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/error: database "files" on 127\.0\.0\.1:\d+ does not answer/);
+  expect(stdout).toMatch(/error: 127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+  expect(stdout).toMatch(/mend: correct FOREBAY_DATABASE_URL/);
+  expect(stdout).not.toContain('a-secret');
+});
+
+test.each<[string, readonly string[], Record<string, string>, number, string]>([
+  ['a setting that is none', ['--redis-url', 'nowhere'], {}, 2, '--redis-url="nowhere": must be'],
+  ['an option that is none', ['--rounds', '5'], {}, 2, "unknown option '--rounds'"],
+  ['a URL that is none', ['--url', 'nowhere'], {}, 2, '--url is not one of a service'],
+  [
+    'a folder in which nothing was started',
+    ['--data', `/nowhere/${randomUUID()}`],
+    {},
+    2,
+    'nothing was started here yet; run forebay start',
+  ],
+  ['a service that is not there', ['--url', 'http://127.0.0.1:1'], {}, 1, 'no service of Forebay answers at http://127.0.0.1:1'],
+])('%s is a clear error', async (_, args, env, code, words) => {
+  expect(await doctor(args, env)).toMatchObject({ code, stdout: '', stderr: expect.stringContaining(words) });
+});
+
+test('on the embedded default it asks the service that has it, and opens the folder itself when that has ended', async () => {
+  await using folder = await tempDir();
+  await using files = await tempDir();
+  const port = String(await freePort());
+  const env = { FOREBAY_PORT: port, FOREBAY_DATA: `${folder.path}/data`, FOREBAY_TOKEN: TOKEN, ...BOUND };
+  await using service = runProgram(['start', '--index', files.path], { env });
+  await service.url();
+  const asked = await doctor([], env);
+  expect(asked.stderr).toContain('it is asked to look');
+  expect(asked.stdout).toContain('in this process (PGlite)');
+  expect(asked.stdout).toMatch(/ok {7}redis\.breaker {11}it is closed/);
+  expect(asked.stdout).toMatch(/nothing amiss\n$/);
+  expect(asked.code).toBe(0);
+
+  const refused = await doctor([], { ...env, FOREBAY_TOKEN: 'another-token-of-that-length' });
+  expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('UNAUTHORIZED') });
+
+  service.kill('SIGINT');
+  expect(await service.exited).toBe(0);
+  const alone = await doctor([], env);
+  expect(alone.stdout).toMatch(/skipped {2}redis\.breaker {11}no service was asked/);
+  expect(alone.stdout).toMatch(/nothing amiss\n$/);
+  expect(alone).toMatchObject({ code: 0, stderr: '' });
+
+  // What the private Redis kept is still good for a warm start.
+  await using again = runProgram(['start', '--index', files.path], { env });
+  await again.url();
+  expect((await doctor(['--json'], env)).code).toBe(0);
+});
