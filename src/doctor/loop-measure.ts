@@ -7,7 +7,7 @@ import { pause } from './pause.ts';
 import { foreignHistories } from './redis-use-checks.ts';
 
 /** Names the rows of doctors, which nobody else should use. */
-export const PROBE_OWNER = 'forebay-doctor';
+const PROBE_OWNER = 'forebay-doctor';
 const PROBE_FOLDER = '/forebay-doctor/';
 
 /** One change by plain SQL, and what became of it. */

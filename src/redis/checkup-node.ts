@@ -149,4 +149,4 @@ export class NodeCheckup {
 }
 
 /** Whether a server said that the user lacks a right. */
-export const isRefused = (message: string): boolean => message.startsWith('NOPERM');
+const isRefused = (message: string): boolean => message.startsWith('NOPERM');

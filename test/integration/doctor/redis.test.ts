@@ -154,15 +154,15 @@ describe('a doctor finds of Redis', () => {
     expect(foundIn(atRest)).toEqual([expect.stringMatching(/^redis\.history warning: .* holds the history of another database/)]);
     const apart = await examine({ database: ours, redis: redis.url, dryRun: true, keyPrefix: 'ours:' });
     expect(foundIn(apart)).toEqual([]);
-    let busy = true;
+    const stop = new AbortController();
     const work = (async () => {
-      while (busy) {
+      while (!stop.signal.aborted) {
         await other.files.update(record.id, { size: Math.ceil(Math.random() * 1e6) });
         await other.files.get(randomUUID());
       }
     })();
     const atWork = await examine({ database: ours, redis: redis.url, limits: { rounds: 3 } });
-    busy = false;
+    stop.abort();
     await work;
     expect(foundIn(atWork)).toContainEqual(
       expect.stringMatching(/^loop\.history error: .* another deployment uses it with the same key prefix/),
