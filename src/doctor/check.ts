@@ -24,7 +24,7 @@ export interface DoctorLimits {
   readonly longTransactionMs: number;
   /** Rows of a doctor that were not touched for so long belong to one that was killed, in ms. */
   readonly leftoverMs: number;
-  /** The rate of two clocks is compared over at least so long, in ms. */
+  /** The rate of two clocks is compared over at least so long, in ms; 0: it is not compared. */
   readonly clockMs: number;
 }
 

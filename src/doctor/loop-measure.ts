@@ -27,8 +27,9 @@ export const patienceMs = ({ maxStalenessMs }: DoctorSettings): number => Math.m
 
 export interface LoopMeasured {
   readonly rounds: readonly Round[];
-  /** Entries of the log by how the other instance heard of them first, over all rounds. */
-  readonly heardByBus: number;
+  /** Entries that came to the other instance over the bus, over all rounds: also after it had found them in the log, as on a machine that is short of CPU. */
+  readonly messages: number;
+  /** Those that it found in the log first. */
   readonly heardByLog: number;
   /** The largest age of a proof that was seen once there was a first one, in ms; `null`: nothing was proven. */
   readonly worstProofMs: number | null;
@@ -144,7 +145,7 @@ class Measuring {
     await this.#lookWhose();
     return {
       rounds,
-      heardByBus: counts.heardByBus - (before?.heardByBus ?? 0),
+      messages: counts.messages - (before?.messages ?? 0),
       heardByLog: counts.heardByLog - (before?.heardByLog ?? 0),
       worstProofMs: this.#worstProofMs,
       foreign: [...this.#foreign],

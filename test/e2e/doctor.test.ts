@@ -11,8 +11,8 @@ import type { Databases } from '../integration/doctor/world.ts';
 import { probeRows, SOUND_REDIS, sql, startDatabases } from '../integration/doctor/world.ts';
 
 const TOKEN = 'a-token-of-enough-length';
-/** So wide that a machine which stands still for a moment is no finding. */
-const BOUND = { FOREBAY_MAX_STALENESS_MS: '5s' };
+/** A bound and a budget so wide that a machine which stands still for a moment is no finding. */
+const WIDE = { FOREBAY_MAX_STALENESS_MS: '5s', FOREBAY_REDIS_BUDGET_MS: '500ms' };
 
 let databases: Databases;
 beforeAll(async () => {
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => databases[Symbol.asyncDispose]());
 
 async function doctor(args: readonly string[], env: Record<string, string> = {}, options: ProgramOptions = {}) {
-  await using program = runProgram(['doctor', ...args], { ...options, env: { ...BOUND, ...env } });
+  await using program = runProgram(['doctor', ...args], { ...options, env: { ...WIDE, ...env } });
   const code = await program.exited;
   return { code, stdout: program.stdout(), stderr: program.stderr() };
 }
@@ -40,7 +40,7 @@ describe.each([
 
   test('stopped by Ctrl-C in the middle it removes its row; run again it finds nothing amiss, and says what it measured', async () => {
     const url = env['FOREBAY_DATABASE_URL'] ?? '';
-    await using program = runProgram(['doctor'], { env: { ...BOUND, ...env } });
+    await using program = runProgram(['doctor'], { env: { ...WIDE, ...env } });
     await expect.poll(() => probeRows(url), { timeout: 20_000, interval: 20 }).toBe(1);
     program.killGroup('SIGINT');
     expect(await program.exited).toBe(130);
@@ -89,7 +89,7 @@ test('what is planted is found; --json says it to programs; the exit code is tha
 test('killed in the middle, it leaves its row to the next one', async () => {
   const url = await databases.fresh('killed');
   const env = { FOREBAY_DATABASE_URL: url, FOREBAY_REDIS_URL: 'none' };
-  await using program = runProgram(['doctor'], { env: { ...BOUND, ...env } });
+  await using program = runProgram(['doctor'], { env: { ...WIDE, ...env } });
   await expect.poll(() => probeRows(url), { timeout: 20_000, interval: 20 }).toBe(1);
   program.killGroup('SIGKILL');
   await program.exited;
@@ -130,7 +130,7 @@ test('on the embedded default it asks the service that has it, and opens the fol
   await using folder = await tempDir();
   await using files = await tempDir();
   const port = String(await freePort());
-  const env = { FOREBAY_PORT: port, FOREBAY_DATA: `${folder.path}/data`, FOREBAY_TOKEN: TOKEN, ...BOUND };
+  const env = { FOREBAY_PORT: port, FOREBAY_DATA: `${folder.path}/data`, FOREBAY_TOKEN: TOKEN, ...WIDE };
   await using service = runProgram(['start', '--index', files.path], { env });
   await service.url();
   const asked = await doctor([], env);

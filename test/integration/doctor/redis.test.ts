@@ -89,7 +89,7 @@ describe('a doctor finds of Redis', () => {
       'the channel',
       'channel',
       '~* resetchannels +@all',
-      ['redis.bus error: the bus does not work: NOPERM', 'loop.bus warning: invalidations do not come'],
+      ['redis.bus error: the bus does not work: NOPERM', 'loop.bus warning: no invalidation came'],
     ],
   ])('a user who lacks the right to %s', async (_, name, rights, expected) => {
     await using redis = await startRedis({ args: [...SOUND_REDIS, '--user', ...`app on >secret ${rights}`.split(' ')] });
