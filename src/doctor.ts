@@ -82,7 +82,8 @@ function probeOf(caches: FileCaches, follower: FollowingTier, close: () => Promi
 /** Looks at settings, database, Redis and the way of a change from the service that has them in use; one at a time. */
 export class ServingDoctor {
   readonly #targets: DoctorTargets;
-  #isAtWork = false;
+  readonly #closing = new AbortController();
+  #atWork: Promise<DoctorReport> | null = null;
 
   constructor(settings: DoctoredSettings & { readonly redis: string | RedisServer | null }, database: Database, follower: FollowingTier) {
     const checked = doctorSettings(settings, process.env);
@@ -100,12 +101,20 @@ export class ServingDoctor {
 
   /** @throws {ForebayError} `OVERLOADED` while one is at work here */
   async run(options: DoctorOptions = {}): Promise<DoctorReport> {
-    if (this.#isAtWork) throw new ForebayError('OVERLOADED', 'a doctor is at work in this process; ask again when it is done');
-    this.#isAtWork = true;
+    if (this.#atWork !== null) throw new ForebayError('OVERLOADED', 'a doctor is at work in this process; ask again when it is done');
+    const { signal } = this.#closing;
+    const signals = options.signal === undefined ? [signal] : [signal, options.signal];
+    this.#atWork = runChecks(this.#targets, { ...options, signal: AbortSignal.any(signals) });
     try {
-      return await runChecks(this.#targets, options);
+      return await this.#atWork;
     } finally {
-      this.#isAtWork = false;
+      this.#atWork = null;
     }
+  }
+
+  /** Ends what is at work, which removes its row first: before the database is closed. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#atWork;
   }
 }

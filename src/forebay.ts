@@ -198,6 +198,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   const doctor = new ServingDoctor(options, database, follower);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
+    await doctor.close();
     auditor?.close();
     watch.close();
     reporter.close();

@@ -115,6 +115,8 @@ export class NodeCheckup {
       { right: '+unlink', call: ['UNLINK', own] },
       { right: '+pttl', call: ['PTTL', own] },
       { right: '+type', call: ['TYPE', own] },
+      // A text that is gone soon: what is told of it is WRONGTYPE, and nothing else is written, so that nothing stays when this process is killed now.
+      { right: '+set', writes: true, call: ['SET', hash, '', 'PX', SOON_GONE_MS] },
       { right: '+hset', writes: true, call: ['HSET', hash, 'f', '1'] },
       { right: '+hget', call: ['HGET', hash, 'f'] },
       { right: '+hmget', call: ['HMGET', hash, 'f'] },

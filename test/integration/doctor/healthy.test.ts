@@ -113,6 +113,7 @@ test('a dry run writes nothing, in the database or in Redis', async () => {
   expect(await database.query('select nextval($1)::integer as next', ['forebay.version'])).toEqual([{ next: 1 }]);
   const admin = new Redis(redis.url);
   expect(await admin.dbsize()).toBe(0);
+  expect(await admin.info('persistence')).toContain('rdb_changes_since_last_save:0');
   admin.disconnect();
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createForebay } from '../../../src/forebay.ts';
 import { startRedis } from '../../support/redis.ts';
 import type { Databases } from './world.ts';
 import { examine, foundIn, probeRows, skippedIn, SOUND_REDIS, sql, startDatabases } from './world.ts';
@@ -32,6 +33,16 @@ test('told to stop in the middle of the loop, it removes its row and ends at onc
   const report = await running;
   expect(report.stopped).toBe(true);
   expect(report.checks.at(-1)?.check).toBe('redis.history');
+  expect(await probeRows(url)).toBe(0);
+});
+
+test('a Forebay that is closed in the middle ends its doctor first, which removes its row', async () => {
+  const url = await databases.fresh('closed');
+  const forebay = await createForebay({ database: url, redis: null, warm: 'off' });
+  const running = forebay.doctor({ limits: { rounds: 1000 } });
+  await expect.poll(() => probeRows(url)).toBe(1);
+  await forebay.close();
+  expect((await running).stopped).toBe(true);
   expect(await probeRows(url)).toBe(0);
 });
 
