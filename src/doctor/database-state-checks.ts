@@ -78,6 +78,8 @@ const HOLDERS = `
          extract(epoch from clock_timestamp() - xact_start)::float8 as seconds, 'select pg_terminate_backend(' || pid || ')' as mend
     from pg_stat_activity
    where pid <> pg_backend_pid() and xact_start < clock_timestamp() - make_interval(secs => $1::float8 / 1000) and (backend_xid is not null or backend_xmin is not null)
+     -- Vacuum holds nothing back for others, however long it takes on a large table.
+     and backend_type is distinct from 'autovacuum worker'
   union all
   select 'the prepared transaction "' || gid || '"', extract(epoch from clock_timestamp() - prepared)::float8, 'rollback prepared ' || quote_literal(gid)
     from pg_prepared_xacts where prepared < clock_timestamp() - make_interval(secs => $1::float8 / 1000)

@@ -29,6 +29,11 @@ async function startSoundSentinels(): Promise<TestSentinels> {
   return sentinels;
 }
 
+const RIGHTS =
+  '+ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe'.split(
+    ' ',
+  );
+
 const APART = ['redis.sentinels', 'redis.cluster', 'redis.breaker'];
 
 describe('of a healthy set-up a doctor finds nothing', () => {
@@ -53,12 +58,17 @@ describe('of a healthy set-up a doctor finds nothing', () => {
     expect(said('database.reach')).toMatch(/^Postgres 1\d\.\d+ answers/);
   });
 
-  test('as an ACL user that has the rights of docs/redis.md under a key prefix, and no others', async () => {
-    const rights =
-      '~p:* &p:* +ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe';
-    await using redis = await startRedis({ args: [...SOUND_REDIS, '--user', ...`app on >secret ${rights}`.split(' ')] });
+  test.each([
+    ['one server', startRedis, ['-@all', ...RIGHTS]],
+    [
+      'a Cluster',
+      startCluster,
+      ['-@all', ...RIGHTS, '+cluster|slots', '+cluster|info', '+asking', '+spublish', '+ssubscribe', '+sunsubscribe'],
+    ],
+  ])('on %s as an ACL user that has the rights of docs/redis.md under a key prefix, and no others', async (kind, start, rights) => {
+    await using redis = await start({ args: [...SOUND_REDIS, '--user', 'app', 'on', '>secret', '~p:*', '&p:*', ...rights] });
     const report = await examine({
-      database: await databases.fresh('rights'),
+      database: await databases.fresh(`rights ${kind}`),
       redis: { url: redis.url, username: 'app', password: 'secret' },
       keyPrefix: 'p:',
     });
