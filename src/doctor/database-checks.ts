@@ -3,8 +3,9 @@ import { readMissingRights } from '../postgres/needed-rights.ts';
 import { readSchemaState } from '../postgres/schema-state.ts';
 import type { TriggerState } from '../postgres/triggers.ts';
 import { readTriggers } from '../postgres/triggers.ts';
+import type { Database } from '../postgres/database.ts';
 import type { Check, Findings } from './check.ts';
-import { count, databaseOf, done, ms } from './check.ts';
+import { count, databaseOf, done, ms, skipped } from './check.ts';
 import { RateSampler } from './clock-rate.ts';
 
 /** The attach command needs functions of this version; what is older than 13 lacks the type of transaction numbers. */
@@ -78,12 +79,14 @@ const writable: Check = {
 const rights: Check = {
   name: 'database.rights',
   asks: 'the user has the rights that reading, writing, numbering changes and starting need',
-  why: 'Each of them is used: without one to the outbox no change is numbered, and then no cache is believed; without `create` a process does not start, since it looks for migrations first.',
+  why: 'Each of them is used: without one to the outbox no change is numbered, and then no cache is believed; without `create` a process does not start when it has migrations to apply.',
   mends: 'connect as the owner of the schema `forebay`, or `grant` what the finding names',
   needs: ['database.reach'],
   async run(world, signal) {
-    const { user, missing } = await readMissingRights(databaseOf(world), signal);
-    const relevant = missing.filter(({ forMigration }) => !forMigration || world.settings.migrates);
+    const database = databaseOf(world);
+    const { user, missing } = await readMissingRights(database, signal);
+    const hasToMigrate = world.settings.migrates && (await isBehind(database, signal));
+    const relevant = missing.filter(({ forMigration }) => !forMigration || hasToMigrate);
     if (relevant.length === 0) return done(`the user ${user} has every right that is needed`);
     return {
       ...done(`the user ${user} lacks ${count(relevant.length, 'right')}`, [
@@ -98,10 +101,16 @@ const rights: Check = {
   },
 };
 
+/** Whether a start has something to apply; not, when that cannot be read: then a right is missing that is told of anyway. */
+async function isBehind(database: Database, signal: AbortSignal): Promise<boolean> {
+  const { state } = await readSchemaState(database, signal).catch(() => ({ state: 'current' }));
+  return state === 'none' || state === 'older';
+}
+
 const schema: Check = {
   name: 'database.schema',
   asks: 'the schema is the one that this program was made for',
-  why: 'Triggers, functions and program belong together. An older program does not start on a newer schema; a newer one brings an older schema up to date when it starts.',
+  why: 'Triggers, functions and program belong together. A program brings an older schema up to date when it starts, and starts on a newer one only if that says that it may.',
   mends: 'start a process of this version (it migrates), or run a version that is as new as the schema',
   needs: ['database.reach', 'database.rights'],
   async run(world, signal) {
@@ -125,12 +134,12 @@ const schema: Check = {
           blocks: true,
         };
       case 'newer':
+        if (state.message === null)
+          return done(
+            `the schema is at migration ${state.number}, this program at ${state.ours}; a newer version made it, and says that this one can work with it`,
+          );
         return done(`the schema is at migration ${state.number}`, [
-          {
-            severity: 'error',
-            what: `the schema is at migration ${state.number}, this program knows ${state.ours}: it does not start`,
-            mend: 'run the version that migrated it, or a later one',
-          },
+          { severity: 'error', what: state.message, mend: 'run the version that migrated it, or a later one (docs/upgrades.md)' },
         ]);
       case 'other':
         return done('the schema is of another program', [
@@ -154,6 +163,8 @@ const triggers: Check = {
   needs: ['database.schema'],
   async run(world, signal) {
     const database = databaseOf(world);
+    const { state } = await readSchemaState(database, signal);
+    if (state === 'newer') return skipped('a newer version made the schema, and knows its triggers');
     const all = await readTriggers(database, signal);
     const bad = all.filter(({ state }) => state !== 'on');
     const replicas = await database.query<{ name: string }>(

@@ -49,6 +49,8 @@ const MOST_BOUND_MS = 5_000;
 const SETTLE_MS = 2_000;
 /** Between rounds: longer than the shortest interval of looks at the log, so that what is timed is not the haste after the change before. */
 const CALM_MS = 250;
+/** Between looks at whose history Redis has. */
+const WATCH_MS = 50;
 const TIDY_MS = 3_000;
 
 const INSERT = `insert into forebay.file_info (id, name, path, size, mime_type, owner_id) values ($1, 'probe', $2, 0, 'application/x-forebay-doctor', $3)`;
@@ -130,11 +132,11 @@ class Measuring {
   async run(): Promise<Omit<LoopMeasured, 'leftovers'>> {
     const { limits, clock, chance } = this.#world;
     const rounds: Round[] = [];
+    const watching = this.#watchHistory();
     let before: FollowerStats['counts'] | null = null;
     for (let n = 1; n <= limits.rounds; n += 1) {
       const cached = await this.#settle(n - 1);
       before ??= this.#looker.stats().counts;
-      await this.#lookWhose();
       // At another moment of the interval of looks each time.
       await pause(clock, CALM_MS * (1 + chance.random()), this.#signal);
       rounds.push(await this.#round(n, cached));
@@ -142,7 +144,7 @@ class Measuring {
       if (rounds.at(-1)?.provenMs === null) break;
     }
     const { counts } = this.#looker.stats();
-    await this.#lookWhose();
+    await watching.end();
     return {
       rounds,
       messages: counts.messages - (before?.messages ?? 0),
@@ -187,9 +189,31 @@ class Measuring {
     return { servedMs, provenMs, ...cached };
   }
 
-  /** By now each server has been read from and written to, and so has the history of this database, if nobody took it. */
-  async #lookWhose(): Promise<void> {
-    for (const node of await foreignHistories(this.#world, this.#signal)) this.#foreign.add(node);
+  /** Looks again and again whose history each server has: one that was ours and then another's was taken by somebody who is at work. */
+  #watchHistory(): { end: () => Promise<void> } {
+    const { clock, redis } = this.#world;
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, this.#signal]);
+    const ours = new Set<string>();
+    const watch = async (): Promise<void> => {
+      if (redis === null) return;
+      for (;;) {
+        const foreign = await foreignHistories(this.#world, this.#signal);
+        for (const { name } of redis.nodes) {
+          if (!foreign.includes(name)) ours.add(name);
+          else if (ours.has(name)) this.#foreign.add(name);
+        }
+        await pause(clock, WATCH_MS, signal);
+      }
+    };
+    // What ends it is no news: the end of the rounds, or what the rounds reject with themselves.
+    const watched = watch().catch(() => {});
+    return {
+      end: () => {
+        over.abort();
+        return watched;
+      },
+    };
   }
 
   #seeProof(asOf: number, now: number): void {

@@ -1,12 +1,15 @@
 import type { Queryable } from './database.ts';
-import { readMigrations } from './migrations.ts';
+import { readMigrations, schemaLevel } from './migrations.ts';
+import { ForebayError } from '../core/errors.ts';
 
 /** How the schema in a database stands to that of this program. */
 export type SchemaState =
   /** `number`: of the last migration, the same here and there. */
   | { readonly state: 'current'; readonly number: number }
   | { readonly state: 'none' }
-  | { readonly state: 'older' | 'newer'; readonly number: number; readonly ours: number }
+  | { readonly state: 'older'; readonly number: number; readonly ours: number }
+  /** `message`: why this program does not start on it; `null`: it says that this one can work with it. */
+  | { readonly state: 'newer'; readonly number: number; readonly ours: number; readonly message: string | null }
   /** A migration has another name than here: another program, or a branch of this one, made the schema. */
   | { readonly state: 'other'; readonly number: number; readonly theirs: string; readonly ours: string };
 
@@ -31,5 +34,16 @@ export async function readSchemaState(database: Queryable, signal: AbortSignal):
     if (theirs === null && number < last) return { state: 'other', number, theirs: 'missing', ours: name };
   }
   if (last === ours.length) return { state: 'current', number: last };
-  return { state: last < ours.length ? 'older' : 'newer', number: last, ours: ours.length };
+  if (last < ours.length) return { state: 'older', number: last, ours: ours.length };
+  return { state: 'newer', number: last, ours: ours.length, message: await whyNot(database, ours.length) };
+}
+
+async function whyNot(database: Queryable, known: number): Promise<string | null> {
+  try {
+    await schemaLevel(database, known);
+    return null;
+  } catch (error) {
+    if (error instanceof ForebayError && error.code === 'SCHEMA_NEWER') return error.message;
+    throw error;
+  }
 }

@@ -91,7 +91,7 @@ describe('a doctor finds of the database', () => {
       'that is newer',
       'newer',
       ["insert into forebay.migrations values (99, '0099-x.sql')"],
-      /^database\.schema error: the schema is at migration 99/,
+      /^database\.schema error: the database is at migration 99/,
     ],
     [
       'of another program',
@@ -107,6 +107,25 @@ describe('a doctor finds of the database', () => {
     expect(skippedIn(report)).toMatchObject({ 'loop.probe': 'database.schema has to be right first' });
   });
 
+  test('a newer schema that says that this version can work with it: nothing is amiss', async () => {
+    const url = await databases.fresh('compatible');
+    await sql(url, "insert into forebay.migrations values (99, '0099-x.sql', now(), 5)");
+    const report = await examine({ database: url });
+    expect(foundIn(report)).toEqual([]);
+    expect(report.checks.find(({ check }) => check === 'database.schema')?.said).toContain('says that this one can work with it');
+    expect(skippedIn(report)).toMatchObject({ 'database.triggers': 'a newer version made the schema, and knows its triggers' });
+  });
+
+  test('that a user who lacks the right to migrate cannot start when there is something to apply', async () => {
+    const url = await databases.fresh('behind');
+    await sql(url, 'drop schema forebay cascade', 'drop role if exists starter', 'create role starter login');
+    const report = await examine({ database: url.replace('//forebay:', '//starter:'), dryRun: true });
+    expect(foundIn(report)).toEqual([
+      'database.rights error: the user starter lacks create on database behind',
+      'database.schema warning: the schema forebay is not installed: the first start does it',
+    ]);
+  });
+
   test('rights that the user lacks, and grants them in its words', async () => {
     const url = await databases.fresh('rights');
     const tables =
@@ -114,8 +133,7 @@ describe('a doctor finds of the database', () => {
     await sql(
       url,
       'create role app login',
-      'grant create on database rights to app',
-      'grant usage, create on schema forebay to app',
+      'grant usage on schema forebay to app',
       `grant select, insert, update, delete on ${tables} to app`,
       'grant usage on sequence forebay.version to app',
       'grant select on forebay.outbox to app',
