@@ -12,6 +12,9 @@ import type { Tracer } from './cache/tracer.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
+import { ServingDoctor } from './doctor.ts';
+import type { DoctorReport } from './doctor/report.ts';
+import type { DoctorOptions } from './doctor/run.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import type { ForebayEvent } from './event-log.ts';
@@ -101,6 +104,11 @@ export interface Forebay extends AsyncDisposable {
   report(options?: ReportOptions): EfficiencyReport;
   /** What is read most here since the start, at most `limit` keys and tags of each cache, by the cache's name. @throws {ForebayError} `INPUT_INVALID` */
   hot(limit: number): Readonly<Record<string, Hot>>;
+  /**
+   * Looks whether all is as it should be, and proves it with a row of its own: settings, the database, Redis, and the way of a change from one to the other. Takes some seconds; one at a time.
+   * @throws {ForebayError} `OVERLOADED` while another one is at work in this process
+   */
+  doctor(options?: DoctorOptions): Promise<DoctorReport>;
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -226,8 +234,10 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     popular: createPopularStore(database),
     remoteState: () => follower.state(),
   };
+  const doctor = new ServingDoctor(options, database, follower);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
+    await doctor.close();
     auditor?.close();
     watch.close();
     recoveries.close();
@@ -252,6 +262,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     popular: (limit) => popularFiles(caches, limit),
     report: (asked) => reporter.report(asked),
     hot: (limit) => hottest(caches, limit),
+    doctor: (asked) => doctor.run(asked),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

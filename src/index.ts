@@ -1,6 +1,8 @@
 /** Forebay, the library: file records from process memory or Redis, the database behind them, and nothing staler than the bound. */
 export type { Forebay, ForebayOptions, Readiness } from './forebay.ts';
 export { createForebay } from './forebay.ts';
+export type { CheckReport, CheckStatus, DoctorReport, Finding } from './doctor/report.ts';
+export type { DoctorOptions } from './doctor/run.ts';
 export type { EventKind, ForebayEvent } from './event-log.ts';
 export type { PopularFile } from './popular-files.ts';
 export type { Vitals } from './vitals.ts';

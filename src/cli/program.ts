@@ -3,6 +3,7 @@ import { attachCommand } from './commands/attach.ts';
 import { benchCommand } from './commands/bench.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { indexCommand } from './commands/index-files.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { invalidateCommand } from './commands/invalidate.ts';
@@ -27,6 +28,7 @@ Examples:
   forebay status                         whether a running service can serve, and what is amiss
   forebay top                            its rates, latencies, connections and hot keys, live
   forebay bench                          throughput, latencies, hit ratio and database load under a load of your choice
+  forebay doctor                         whether all is as it should be, proven by a row of its own
   forebay inspect ID                     what each tier holds of a file
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay warm                           fill the caches ahead of demand
@@ -35,7 +37,7 @@ Examples:
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
 
-Exit codes: 0 done, or stopped as asked; 1 failed; 2 wrong command line or configuration; 130 interrupted before the work was done.
+Exit codes: 0 done, or stopped as asked; 1 failed; 2 wrong command line or configuration; 3 done, with warnings (doctor); 130 interrupted before the work was done.
 FOREBAY_DEBUG=1 adds stacks to error messages.`;
 
 /** Runs one command line and resolves to its exit code. Never rejects. */
@@ -58,6 +60,7 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     statusCommand,
     topCommand,
     benchCommand,
+    doctorCommand,
     inspectCommand,
     invalidateCommand,
     warmCommand,

@@ -28,6 +28,8 @@ export const EXIT = Object.freeze({
   failed: 1,
   /** The command line or the configuration is wrong. */
   usage: 2,
+  /** Done; something is not as it should be, and nothing is broken (`forebay doctor`). */
+  warned: 3,
   /** Told to end before the work was done. */
   interrupted: 130,
 });

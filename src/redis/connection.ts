@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   readonly chance: Chance;
   /** Told of each error that the server answered with. */
   readonly onReplyError?: (error: Error) => void;
+  /** Stays with a server that says that it is a replica, or loads its data: for whoever wants to know what it is. @defaultValue false */
+  readonly stays?: boolean;
 }
 
 type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
@@ -30,7 +32,7 @@ const ELSEWHERE = /^(READONLY|MASTERDOWN|LOADING)\b/;
  * Opens one connection, in the background: a server that is away is tried again for ever, after `random * min(2 s, 50 ms * 2^n)` (exponential back-off with full jitter), so that a fleet does not
  * come back in step. Commands fail at once while there is no connection (nothing is queued) and when it is lost (nothing is sent twice).
  */
-export function openConnection({ endpoint, name, chance, onReplyError = () => {} }: ConnectionOptions): Redis {
+export function openConnection({ endpoint, name, chance, onReplyError = () => {}, stays = false }: ConnectionOptions): Redis {
   const { tuning, login, tls } = endpoint;
   const backOff = (attempt: number): number =>
     RETRY_LEAST_MS + chance.random() * Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** Math.min(attempt, 16));
@@ -56,7 +58,7 @@ export function openConnection({ endpoint, name, chance, onReplyError = () => {}
     retryStrategy: backOff,
     reconnectOnError: (error: Error) => {
       onReplyError(error);
-      return ELSEWHERE.test(error.message);
+      return !stays && ELSEWHERE.test(error.message);
     },
   };
   const client = new Redis(settings);

@@ -23,6 +23,7 @@ import type { App } from './routes/app-type.ts';
 import { batchRoute } from './routes/batch.ts';
 import { benchRoute } from './routes/bench.ts';
 import { cacheAdminRoutes } from './routes/cache-admin.ts';
+import { doctorRoute } from './routes/doctor.ts';
 import { fileReadRoutes } from './routes/file-reads.ts';
 import { fileWriteRoutes } from './routes/file-writes.ts';
 import { operationsRoutes } from './routes/operations.ts';
@@ -172,6 +173,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     recoveryRoutes(app, forebay, closing.signal);
     reportRoutes(app, forebay);
     benchRoute(app, forebay.files);
+    doctorRoute(app, forebay, closing.signal);
     operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);
     dashboard(app, forebay, observer, logger, settings);
   });

@@ -11,6 +11,7 @@ import type { FileId, FileInfo, FileMeta } from '../../src/files/records.ts';
 import { attributesSchema, fileId, filePatchSchema, newFileSchema, parseInput } from '../../src/files/records.ts';
 import type { WriteCondition } from '../../src/files/store.ts';
 import type { FileTransaction } from '../../src/files/transactions.ts';
+import { reportOn } from '../../src/doctor/report.ts';
 import type { Forebay, Readiness } from '../../src/forebay.ts';
 import type { ForebayEvent } from '../../src/event-log.ts';
 import type { Vitals } from '../../src/vitals.ts';
@@ -253,6 +254,7 @@ export function createMemoryForebay(): MemoryForebay {
     // Without tiers there is nothing to report but nothing.
     report: (options) => reporter.report(options),
     hot: () => ({}),
+    doctor: async ({ dryRun = false } = {}) => reportOn([], { dryRun, stopped: false, tookMs: 1 }),
     metricsText: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       body: '# TYPE forebay_test gauge\nforebay_test 1\n',

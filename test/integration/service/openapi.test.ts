@@ -61,6 +61,7 @@ describe('/openapi.json', () => {
         'POST /v1/admin/redis/isolate',
         'POST /v1/admin/redis/restore',
         'POST /v1/bench/records',
+        'POST /v1/doctor',
         'GET /healthz',
         'HEAD /healthz',
         'GET /readyz',

@@ -71,8 +71,7 @@ async function warmed(
     pacer: new Pacer({ clock, isUp: () => true }),
     clock,
   };
-  let result: FilesWarmed | null = null;
-  let thrown: unknown;
+  const ended: { result?: FilesWarmed; thrown?: unknown } = {};
   void warmFiles(parts, what, {
     limit: Number.MAX_SAFE_INTEGER,
     meta: false,
@@ -81,12 +80,13 @@ async function warmed(
     onProgress: () => {},
     ...options,
   }).then(
-    (done) => (result = done),
-    (error: unknown) => (thrown = error),
+    (result) => Object.assign(ended, { result }),
+    (thrown: unknown) => Object.assign(ended, { thrown }),
   );
-  for (let turns = 0; result === null && thrown === undefined && turns < 5000; turns += 1) await clock.pass(10);
-  if (result === null) throw thrown ?? new Error('it does not end');
-  return { ...(result as FilesWarmed), tookMs: clock.now() - startedAt };
+  const isUnderWay = (): boolean => ended.result === undefined && ended.thrown === undefined;
+  for (let turns = 0; isUnderWay() && turns < 5000; turns += 1) await clock.pass(10);
+  if (ended.result === undefined) throw ended.thrown ?? new Error('it does not end');
+  return { ...ended.result, tookMs: clock.now() - startedAt };
 }
 
 const everything = { condition: parseCondition('size >= 0') };

@@ -15,6 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   postgres: ['files', 'cache', 'core'],
   recovery: ['core'],
   metrics: ['recovery', 'alerts', 'cache', 'core'],
+  doctor: ['cache', 'core', 'files', 'postgres', 'redis'],
   opentelemetry: ['cache', 'core'],
   service: 'all',
   cli: 'all',
