@@ -26,6 +26,8 @@ import { Unconfirmed } from './unconfirmed.ts';
 export interface RedisTierOptions extends RedisOptions {
   /** Longest wait for an invalidation to be confirmed before it is called queued, in ms. @defaultValue 1,000 */
   readonly confirmMs?: number;
+  /** Told of the first message that this version cannot read, by which, as by each one after it, process memory is dropped: most likely of an instance of another version (docs/upgrades.md). @defaultValue does nothing */
+  readonly onUnreadable?: () => void;
 }
 
 const KEYS_PER_INVALIDATION = 500;
@@ -54,6 +56,8 @@ class RedisTier implements RemoteTier {
   #confirming: Unconfirmed | null = null;
   #retry: Timer | null = null;
   #closed = false;
+  /** Until it was told. */
+  #onUnreadable: (() => void) | null;
 
   constructor(options: RedisTierOptions) {
     const { clock = systemClock, chance = systemChance, confirmMs = 1000 } = options;
@@ -61,6 +65,7 @@ class RedisTier implements RemoteTier {
     this.#clock = clock;
     this.#chance = chance;
     this.#confirmMs = confirmMs;
+    this.#onUnreadable = options.onUnreadable ?? null;
     this.#origin = chance.uniqueId();
     const ears: TierEars = {
       tags: this.tags,
@@ -143,6 +148,8 @@ class RedisTier implements RemoteTier {
 
   #onMessage(message: BusMessage | null): void {
     if (message === null) {
+      this.#onUnreadable?.();
+      this.#onUnreadable = null;
       this.#onGap();
       return;
     }

@@ -104,6 +104,14 @@ export function describeBus(name: string, openWorld: () => Promise<RemoteWorld>)
       await vi.waitFor(() => expect(heard).toEqual(['gap']));
     });
 
+    it('the first message that cannot be read is told, and each one is a gap', async () => {
+      let told = 0;
+      const c = await world.open({ onUnreadable: () => (told += 1) });
+      const heard = listenTo(c);
+      for (let count = 0; count < 3; count += 1) await world.publish('forebay:bus', '{"v":2,"o":"x","k":[]}');
+      await vi.waitFor(() => expect([heard, told]).toEqual([['gap', 'gap', 'gap'], 1]), PATIENCE);
+    });
+
     it('messages on other channels are nothing to us', async () => {
       const heard = listenTo(b);
       await world.publish('other:bus', 'noise');
