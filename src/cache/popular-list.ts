@@ -3,7 +3,7 @@ import { ForebayError } from '../core/errors.ts';
 import type { Pacer } from './pacer.ts';
 import type { PopularCall, PopularStore, RankedKey, WarmKey } from './popular-store.ts';
 
-export const LISTING = Object.freeze({
+const LISTING = Object.freeze({
   /**
    * Keys in the first page, and in each further one. The store looks through all its rows for each page, so they are few; the first is small, since it falls into the moment when the database has most to do. Of 13,000
    * rows a page costs Postgres' processor 4 to 6 ms, all of them in one list 20 ms.

@@ -4,7 +4,7 @@ import { faultOf } from './faults.ts';
 import { problemOf } from './problem.ts';
 
 /** Every number of an answer in lines. */
-export const LINES = Object.freeze({
+const LINES = Object.freeze({
   /** Progress is told this often at most, in ms: what comes in between is left out. */
   everyMs: 100,
   /** An empty line is sent after so long without another, in ms, so that a client can tell slow work from a dead service. */
