@@ -4,6 +4,7 @@ import type { Follower, FollowerOptions } from './cache/follower-types.ts';
 import { createFollower } from './cache/follower.ts';
 import type { LogStore } from './cache/log-store.ts';
 import type { LogTags } from './cache/log-tags.ts';
+import type { StoredKeys } from './cache/stored-keys.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import { createChangeLog } from './postgres/change-log.ts';
@@ -41,6 +42,8 @@ export interface FollowingTier extends Follower {
   readonly health: HealthReport | null;
   /** Tries at once what of Redis is away, instead of after its delay; an isolation stays. */
   probe(): void;
+  /** The names of the keys that are in Redis; `null` without. */
+  readonly keys: StoredKeys | null;
 }
 
 /**
@@ -73,16 +76,18 @@ export function createFollowingTier(options: FollowingTierOptions): FollowingTie
     },
     ...(breaker === undefined ? {} : { breaker }),
   };
-  const opened: { probe: () => void; breaker: BreakerControl | null; health: HealthReport | null } = {
+  const opened: { probe: () => void; breaker: BreakerControl | null; health: HealthReport | null; keys: StoredKeys | null } = {
     breaker: null,
     health: null,
     probe: () => {},
+    keys: null,
   };
   const open = (url: string | RedisServer, tags: LogTags): LogStore => {
     const store = createRedisLogStore({ url, ...redisOptions }, tags);
     opened.breaker = store.breaker;
     opened.health = store.health;
     opened.probe = () => store.probe();
+    opened.keys = store.keys;
     return store;
   };
   const follower = createFollower({

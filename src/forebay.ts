@@ -1,6 +1,7 @@
 import type { Alert } from './alerts/alert.ts';
 import type { AlertOptions } from './alerts/options.ts';
 import { prepareAlerting } from './alerting.ts';
+import { Backups } from './backups.ts';
 import { Auditor } from './cache/auditor.ts';
 import type { BreakerChange, BreakerControl, BreakerState } from './cache/breaker-types.ts';
 import type { HealthFinding, HealthReport } from './cache/health-types.ts';
@@ -40,6 +41,8 @@ import { createFileStore } from './postgres/file-store.ts';
 import { createFileFinder } from './postgres/file-finder.ts';
 import { migrate } from './postgres/migrate.ts';
 import { createPopularStore } from './postgres/popular-store.ts';
+import type { RestoreOptions, RestoreReport } from './restore-backup.ts';
+import type { BackupOptions } from './take-backup.ts';
 import type { RedisServer } from './redis/server-address.ts';
 import type { BreakerOptions } from './redis/breaker-options.ts';
 import type { RecoverReport, RecoverRequest } from './recover.ts';
@@ -109,6 +112,17 @@ export interface Forebay extends AsyncDisposable {
    * @throws {ForebayError} `OVERLOADED` while another one is at work in this process
    */
   doctor(options?: DoctorOptions): Promise<DoctorReport>;
+  /**
+   * A backup of what both caches have in Redis, as bytes: write them to a file. Its last piece says that it is whole; a reader refuses one without.
+   * Rejects, at the first piece, with `REDIS_UNAVAILABLE`, `DATABASE_UNAVAILABLE`, `INPUT_INVALID` or `ALREADY_RUNNING`.
+   */
+  backup(options?: BackupOptions): AsyncIterable<Uint8Array>;
+  /**
+   * Puts a backup back into Redis: entries whose version the database still says, the others loaded anew, so never anything older than the database. Each chunk is checked before it is used; to see before that all of it is whole, read it with
+   * `verifyBackup` first. May be run again, and then leaves what is there.
+   * @throws {ForebayError} `BACKUP_INVALID`, `REDIS_UNAVAILABLE`, `DATABASE_UNAVAILABLE`, `ALREADY_RUNNING`
+   */
+  restore(source: AsyncIterable<Uint8Array>, options?: RestoreOptions): Promise<RestoreReport>;
   /** Prometheus text exposition of every metric. */
   metricsText(): Promise<{ contentType: string; body: string }>;
   /** Ends background work and closes what `createForebay` opened, in order. Idempotent. */
@@ -213,6 +227,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     onEvent: (level, text) => events.add('recovery', level, text),
   });
   tracker = recoveries;
+  const backups = new Backups({ caches, tier: follower, database, pacer: warmth.pacer, popularRows: warmth.maxRows, logger });
   const registry = createMetrics({
     alerting,
     caches: [caches.info, caches.meta],
@@ -222,6 +237,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     auditor,
     warmth: warmth.sources,
     recoveries,
+    backups: backups.counts,
     maxStalenessMs,
     pool: () => database.stats(),
     now: () => systemClock.now(),
@@ -238,6 +254,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
     await doctor.close();
+    backups.close();
     auditor?.close();
     watch.close();
     recoveries.close();
@@ -263,6 +280,8 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     report: (asked) => reporter.report(asked),
     hot: (limit) => hottest(caches, limit),
     doctor: (asked) => doctor.run(asked),
+    backup: (asked = {}) => backups.take(asked),
+    restore: (source, asked = {}) => backups.restore(source, asked),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => (closing ??= close()),

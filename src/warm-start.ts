@@ -55,6 +55,11 @@ export class WarmStart {
     this.pacer = new Pacer({ clock: systemClock, isUp: () => this.#remote?.state() !== 'down' });
   }
 
+  /** Rows that the table of popular keys is kept to. */
+  get maxRows(): number {
+    return this.#rows > 0 ? this.#rows : POPULAR_ROWS;
+  }
+
   open(caches: FileCaches, remote: RemoteTier): void {
     const { database, logger } = this.#options;
     const store = createPopularStore(database);
@@ -70,7 +75,7 @@ export class WarmStart {
       targets,
       remote,
       pacer: this.pacer,
-      maxKeys: this.#rows > 0 ? this.#rows : POPULAR_ROWS,
+      maxKeys: this.maxRows,
       uniqueId: () => systemChance.uniqueId(),
       logger,
     });

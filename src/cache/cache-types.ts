@@ -1,8 +1,10 @@
 import type { SampledEntry } from './auditor.ts';
 import type { Hot } from './hot.ts';
 import type { Inspection } from './inspect.ts';
+import type { KeptEntry } from './kept.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
 import type { PopularKey } from './popular.ts';
+import type { RestoreResult } from './restores.ts';
 import type { ReuseCounts } from './reuse-histogram.ts';
 import type { CacheStats } from './stats.ts';
 
@@ -106,6 +108,13 @@ export interface Cache<K, V> extends AsyncDisposable {
   warm(keys: readonly K[], options?: WarmOptions): Promise<WarmResult>;
   /** Whether each of these keys is in the remote tier with an entry that would be served now; without a remote tier, in process memory. Loads and counts nothing; what cannot be asked is not there. */
   isStored(keys: readonly K[], options?: Pick<WarmOptions, 'signal'>): Promise<readonly boolean[]>;
+  /**
+   * Puts entries that were kept elsewhere back into the remote tier, all at once, so give it some hundreds at a time: those whose version the source still says (`versions`) as they were kept, others loaded anew. Never anything older
+   * than the source. Nothing of it counts as a read, or goes into process memory. Never rejects.
+   */
+  restore(entries: readonly KeptEntry<K>[]): Promise<RestoreResult>;
+  /** What `restore` would do at this moment. Rejects when the source does not answer. */
+  compare(entries: readonly KeptEntry<K>[], options: { readonly signal: AbortSignal }): Promise<RestoreResult>;
   stats(): CacheStats;
   /** Up to `most` entries of process memory, picked at random, each of which would be served now; nothing of it counts as a read. */
   sample(most: number): readonly SampledEntry[];

@@ -6,14 +6,18 @@ import type { Cache, CacheEvents, CacheReuse, Invalidation, LookupOptions, SetOp
 import { hashKey } from './hash.ts';
 import type { Hot } from './hot.ts';
 import type { Inspection, TierInspection } from './inspect.ts';
+import type { KeptEntry } from './kept.ts';
 import { hasLimits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
+import type { Loads } from './loads.ts';
 import type { InvalidationState, Lookup } from './lookup.ts';
 import type { CacheOptions, ResolvedOptions } from './options.ts';
 import { resolveOptions } from './options.ts';
 import type { PopularKey } from './popular.ts';
 import { ReadPath } from './read-path.ts';
 import type { RemoteInvalidation, RemoteRead } from './remote-tier.ts';
+import type { RestoreResult } from './restores.ts';
+import { Restores } from './restores.ts';
 import { prepareSource } from './source.ts';
 import type { CacheStats } from './stats.ts';
 import { tagBuckets } from './tags.ts';
@@ -36,6 +40,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
   readonly name: string;
   readonly #o: ResolvedOptions<K, V>;
   readonly #reads: ReadPath<K, V>;
+  readonly #restores: Restores<K, V>;
   readonly #events = new EventEmitter<CacheEvents>();
   #closed = false;
 
@@ -47,6 +52,7 @@ class TwoTierCache<K, V> implements Cache<K, V> {
       loadFailed: (key, error) => this.#emit('loadFailed', { key, error }),
       popular: (keys) => this.#emit('popular', { keys }),
     });
+    this.#restores = new Restores(options, this.#reads);
     options.remote.listen({
       onInvalidated: (keys, purge) => this.#onInvalidated(keys, purge),
       onTagsChanged: (purge) => {
@@ -256,12 +262,33 @@ class TwoTierCache<K, V> implements Cache<K, V> {
     return this.#inspectRemote(text, await remote.read(this.#reads.remoteKey(text), readAt + budgetMs), readAt).state === 'fresh';
   }
 
+  restore(entries: readonly KeptEntry<K>[]): Promise<RestoreResult> {
+    return this.#restores.restore(entries);
+  }
+
+  async compare(entries: readonly KeptEntry<K>[], { signal }: { readonly signal: AbortSignal }): Promise<RestoreResult> {
+    const keys = entries.map(({ key }) => key);
+    return this.#restores.compare(entries, await this.isStored(keys, { signal }), signal);
+  }
+
   stats(): CacheStats {
-    const { values, absents, loads, flights, counts, floors } = this.#reads;
+    const { values, absents, loads, keptLoads, flights, counts, floors } = this.#reads;
+    const sum = (of: (some: Loads<never>) => number): number => of(loads as Loads<never>) + of(keptLoads as Loads<never>);
     return {
       counts: structuredClone(counts),
-      loads: { ...loads.counts },
-      loading: { running: loads.running, queued: loads.queued, abandoned: loads.abandoned, flights: flights.size },
+      loads: {
+        calls: sum((some) => some.counts.calls),
+        keys: sum((some) => some.counts.keys),
+        refused: sum((some) => some.counts.refused),
+        timedOut: sum((some) => some.counts.timedOut),
+        failed: sum((some) => some.counts.failed),
+      },
+      loading: {
+        running: sum((some) => some.running),
+        queued: sum((some) => some.queued),
+        abandoned: sum((some) => some.abandoned),
+        flights: flights.size,
+      },
       floors: { kept: floors.size, dropped: floors.dropped },
       local: {
         entries: values.size,

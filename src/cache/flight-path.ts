@@ -4,6 +4,7 @@ import type { Fallbacks } from './fallback.ts';
 import type { Flight, Flights } from './flights.ts';
 import type { Floors } from './floors.ts';
 import { hashKey } from './hash.ts';
+import type { KeptLoad } from './kept.ts';
 import type { Permission } from './leases.ts';
 import { Leases } from './leases.ts';
 import { countLifetime } from './lifetimes.ts';
@@ -19,12 +20,17 @@ import type { ReuseSampler } from './reuse-sampler.ts';
 import type { CacheCounts } from './stats.ts';
 import { endLoad, endRemote } from './tracing.ts';
 
+/** How long a flight that restores an entry waits for the remote tier, in ms: nobody waits for it meanwhile. */
+const KEPT_BUDGET_MS = 1000;
+
 /** What flights share with the callers' side of the read path. */
 export interface FlightParts<K, V> {
   readonly values: LocalTier<LocalEntry<V>>;
   readonly absents: LocalTier<LocalEntry<V>>;
   readonly flights: Flights<K, V>;
   readonly loads: Loads<K>;
+  /** Loads of what was kept elsewhere. */
+  readonly keptLoads: Loads<KeptLoad<K>>;
   readonly make: EntryMaker<K, V>;
   readonly counts: CacheCounts;
   readonly floors: Floors;
@@ -60,7 +66,8 @@ export class FlightPath<K, V> {
 
   /** Steps 3 to 6: remote tier, lease, source, fill. */
   async fly(flight: Flight<K, V>): Promise<Lookup<V>> {
-    const { remote, budgetMs, clock } = this.#o;
+    const { remote, clock } = this.#o;
+    const budgetMs = flight.kept === null ? this.#o.budgetMs : KEPT_BUDGET_MS;
     const hash = hashKey(flight.text);
     const key = this.#p.remoteKey(flight.text);
 
@@ -79,8 +86,9 @@ export class FlightPath<K, V> {
         ? { kind: 'none' }
         : await this.#leases.ask({
             key,
+            budgetMs,
             replace: flight.direct || read.outcome === 'found',
-            waits: () => flight.kind !== 'refresh' && !flight.direct && !flight.controller.signal.aborted,
+            waits: () => flight.kind !== 'refresh' && flight.kept === null && !flight.direct && !flight.controller.signal.aborted,
             accept: (reply) => this.#accept(flight, hash, reply),
           });
     if (permission.kind === 'found') return this.#land(flight, permission.entry);
@@ -178,10 +186,15 @@ export class FlightPath<K, V> {
     flight.floor = 0;
     const askedAt = clock.now();
     const span = this.#o.tracer?.begin('load', flight.span);
-    const loaded = await this.#p.loads.load(flight.key, flight.controller.signal, flight.kind === 'warm' && flight.waiters === 0);
+    const { key, kept, controller } = flight;
+    const isWarm = flight.kind === 'warm' && flight.waiters === 0;
+    const loaded = await (kept === null
+      ? this.#p.loads.load(key, controller.signal, isWarm)
+      : this.#p.keptLoads.load({ key, kept }, controller.signal, isWarm));
     if (span !== undefined) endLoad(span, this.#o.name, loaded);
     if (!loaded.ok) return loaded;
-    return this.#p.make.fromSource({ key: flight.text, hash, json: loaded.json, askedAt, asOf: askedAt, point, spread: flight.kind });
+    const from = { key: flight.text, hash, json: loaded.json, askedAt, asOf: askedAt, point, spread: flight.kind };
+    return this.#p.make.fromSource(kept?.isCurrent === true && kept.ttlMs !== null ? { ...from, ttlMs: kept.ttlMs } : from);
   }
 
   /** How a flight ends for which the source could not say. */
@@ -204,8 +217,9 @@ export class FlightPath<K, V> {
     if (kept !== undefined)
       countLifetime(this.#p.counts.lifetimes, kept, this.#o.clock.now(), flight.kind === 'refresh' ? 'refresh' : 'load');
     this.#p.reuse.put(entry.hash, entry.expiresAt);
-    // The best keys are warmed first: the lesser ones that come after them push none of them out.
-    if (flight.kind === 'warm' && flight.waiters === 0 && kept === undefined && !here.hasRoom(entry.bytes)) return;
+    // The best keys are warmed first: the lesser ones that come after them push none of them out. What is restored comes in no order.
+    const isForRemoteOnly = flight.kept !== null || !here.hasRoom(entry.bytes);
+    if (flight.kind === 'warm' && flight.waiters === 0 && kept === undefined && isForRemoteOnly) return;
     // Too large to keep: the older one goes all the same, or it would be served after this one was.
     if (entry.json.length > this.#o.maxEntryBytes) here.delete(flight.text);
     else here.set(flight.text, entry, entry.hash);
@@ -249,8 +263,10 @@ export class FlightPath<K, V> {
     if (tooLarge) fills.tooLarge += 1;
     // The lease of a tainted flight is gone, or is about to be; giving it back costs nothing and frees a key whose invalidation has not arrived there yet.
     const payload = entry === null || tooLarge || flight.tainted ? null : this.#p.make.toRemote(entry);
+    const sent = this.#o.remote.fill(this.#p.remoteKey(flight.text), token, payload);
+    if (payload !== null) flight.filled = sent;
     this.#p.track(
-      this.#o.remote.fill(this.#p.remoteKey(flight.text), token, payload).then((reply) => {
+      sent.then((reply) => {
         if (payload !== null) fills[reply] += 1;
         if (entry !== null && reply === 'stored') this.#o.remoteReuse.put(this.#p.remoteHash(entry.hash), entry.expiresAt);
       }),

@@ -1,7 +1,9 @@
 import type { ForebayError } from '../core/errors.ts';
+import type { Kept } from './kept.ts';
 import type { Limits } from './limits.ts';
 import type { LocalEntry } from './local-entry.ts';
 import type { Lookup } from './lookup.ts';
+import type { FillReply } from './remote-tier.ts';
 import type { Span } from './tracer.ts';
 
 /** Why a flight took off: a caller missed, an entry nears its end, or the key is being warmed. */
@@ -16,6 +18,8 @@ export interface Flight<K, V> {
   readonly direct: boolean;
   /** What the caller that began it asks of an answer; those who join look for themselves. */
   readonly limits: Limits | null;
+  /** What was kept of the record elsewhere: the source is asked first whether it is still so. */
+  readonly kept: Kept | null;
   /** Monotonic ms. */
   readonly startedAt: number;
   /** Of the read that began it, if that is traced. */
@@ -40,6 +44,8 @@ export interface Flight<K, V> {
   failure: ForebayError | null;
   /** An entry to serve if the source is slow or fails; whether it may be is looked at then. */
   fallback: { readonly entry: LocalEntry<V>; readonly tier: 'local' | 'remote' } | null;
+  /** What becomes of storing it in the remote tier; `null` while it is not sent there. */
+  filled: Promise<FillReply> | null;
   /** Whether the soft timeout has passed: who asks now need not wait before taking the fallback. */
   softened: boolean;
   /** The first answer: the final one, or a stale one at the soft timeout. Never rejects. */
@@ -67,11 +73,14 @@ export class Flights<K, V> {
 
   /** Registers a new flight. One that was up for the key and may not be joined any more is barred, so that an invalidation has to taint only the newest. */
   depart(
-    init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'span' | 'asOf' | 'tagChanges' | 'fallback'>,
+    init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'startedAt' | 'span' | 'asOf' | 'tagChanges' | 'fallback'> & {
+      readonly kept?: Kept;
+    },
   ): Flight<K, V> {
     const answer = Promise.withResolvers<Lookup<V>>();
     const landed = Promise.withResolvers<Lookup<V>>();
     const flight: Flight<K, V> = {
+      kept: null,
       ...init,
       controller: new AbortController(),
       tainted: false,
@@ -81,6 +90,7 @@ export class Flights<K, V> {
       floor: 0,
       brought: null,
       failure: null,
+      filled: null,
       answer: answer.promise,
       landed: landed.promise,
       resolveAnswer: answer.resolve,

@@ -15,6 +15,8 @@ export type Permission<V> =
 export interface LeaseRequest<V> {
   /** Full name. */
   readonly key: string;
+  /** Longest wait for one answer, in ms. */
+  readonly budgetMs: number;
   /** What lies in the tier is of no use. */
   readonly replace: boolean;
   /** Whether to wait for the fill of whoever has the lease, or to go on without one at once. Asked each time. */
@@ -33,8 +35,8 @@ export class Leases<K, V> {
     this.#counts = counts;
   }
 
-  async ask({ key, replace, waits, accept }: LeaseRequest<V>): Promise<Permission<V>> {
-    const { remote, clock, leaseMs, leaseWaitMs, leasePollMs, budgetMs } = this.#o;
+  async ask({ key, budgetMs, replace, waits, accept }: LeaseRequest<V>): Promise<Permission<V>> {
+    const { remote, clock, leaseMs, leaseWaitMs, leasePollMs } = this.#o;
     const counts = this.#counts;
     const token = this.#o.uniqueId();
     const waitUntil = clock.now() + leaseWaitMs;

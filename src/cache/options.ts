@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
 import { systemChance } from '../core/random.ts';
+import type { VersionsOf } from './kept.ts';
 import { noRemoteTier } from './no-remote-tier.ts';
 import type { EvictionPolicy } from './local-tier.ts';
 import type { LoadPacer } from './pacer.ts';
@@ -36,6 +37,8 @@ export interface CacheOptions<K, V> {
   readonly remote?: RemoteTier;
   /** The key as text; has to tell different keys apart. @defaultValue String */
   readonly keyText?: (key: K) => string;
+  /** Versions of records without the records, where the source can tell them for less: what is restored from a backup is held against them. @defaultValue none: what is restored is loaded anew */
+  readonly versions?: VersionsOf<K> | null;
   /** Version, tags, size and age of a value. @defaultValue none of them */
   readonly describe?: (value: V) => ValueTraits;
 
@@ -138,6 +141,7 @@ const OTHERS = new Set([
   'source',
   'remote',
   'keyText',
+  'versions',
   'describe',
   'policy',
   'ttl',
@@ -181,6 +185,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
   return Object.freeze({
     remote: noRemoteTier({ alone: true }),
     keyText: String,
+    versions: null,
     describe: () => ({}),
     policy: 's3fifo' as const,
     ttl: adaptiveTtl(),

@@ -31,3 +31,9 @@ export interface PopularStore {
   /** Removes the least popular rows beyond `most`, a bounded number in one call: `removed` is 0 when there are none, or somebody else is at it. */
   trim(most: number, call?: PopularCall): Promise<{ readonly kept: number; readonly removed: number }>;
 }
+
+/** A store whose keys can be kept elsewhere and put back. */
+export interface PopularArchive {
+  /** Adds what a store once said of keys, each at most once in a call: of two heats of a key the higher one counts, so that what is added twice counts once. Gives how many of the keys it did not know before. */
+  merge(keys: readonly RankedKey[], call?: PopularCall): Promise<number>;
+}

@@ -8,6 +8,8 @@ import { Flights } from './flights.ts';
 import { Floors } from './floors.ts';
 import { hashKey, mix } from './hash.ts';
 import { HotCounts } from './hot.ts';
+import type { Kept, KeptLoad } from './kept.ts';
+import { keptSource } from './kept.ts';
 import type { Limits } from './limits.ts';
 import { countLifetime } from './lifetimes.ts';
 import { hasLimits, isWithin, limitsOf } from './limits.ts';
@@ -58,6 +60,7 @@ export class ReadPath<K, V> {
   readonly absents: LocalTier<LocalEntry<V>>;
   readonly flights = new Flights<K, V>();
   readonly loads: Loads<K>;
+  readonly keptLoads: Loads<KeptLoad<K>>;
   readonly make: EntryMaker<K, V>;
   readonly hot: HotCounts;
   readonly counts = newCounts();
@@ -85,7 +88,9 @@ export class ReadPath<K, V> {
     const absentBytes = maxAbsentEntries > 0 ? Math.floor(maxBytes * ABSENT_SHARE) : 0;
     this.values = new LocalTier({ maxEntries, maxBytes: maxBytes - absentBytes, policy, onEvict });
     this.absents = new LocalTier({ maxEntries: maxAbsentEntries, maxBytes: absentBytes, policy, onEvict });
-    this.loads = new Loads(prepareSource(options.source, options.maxBatch), options, options.clock, options.pacer, options.recorder);
+    const source = prepareSource(options.source, options.maxBatch);
+    this.loads = new Loads(source, options, options.clock, options.pacer, options.recorder);
+    this.keptLoads = new Loads(keptSource(source, options.versions), options, options.clock, options.pacer, options.recorder);
     this.reuse = new ReuseSampler({ maxDepth: CURVE_DEPTH * maxEntries });
     this.hot = new HotCounts({ tagsOf: (text) => this.#tagsOf(text), random: options.random });
     this.make = new EntryMaker(options, this.reuse, (keys) => {
@@ -243,6 +248,8 @@ export class ReadPath<K, V> {
   #joinable(text: string, now: number, withinMs = this.#o.maxStalenessMs): Flight<K, V> | undefined {
     const flight = this.flights.find(text);
     if (flight === undefined || flight.tagChanges !== this.#o.remote.tags.changes) return undefined;
+    // One that restores waits for the remote tier for longer than a caller may.
+    if (flight.kept !== null && !flight.asked) return undefined;
     return now - Math.max(flight.startedAt, this.#o.remote.asOf(now)) <= withinMs / 2 ? flight : undefined;
   }
 
@@ -252,7 +259,9 @@ export class ReadPath<K, V> {
     return flight?.direct === true && !flight.asked ? flight : undefined;
   }
 
-  #depart(init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'span' | 'startedAt'>): Flight<K, V> {
+  #depart(
+    init: Pick<Flight<K, V>, 'key' | 'text' | 'kind' | 'direct' | 'limits' | 'span' | 'startedAt'> & { readonly kept?: Kept },
+  ): Flight<K, V> {
     const { text, startedAt } = init;
     const entry = this.values.peek(text);
     const isWorth = entry !== undefined && this.fallbacks.isWorthKeeping(entry, this.judge(entry, startedAt));
@@ -296,6 +305,14 @@ export class ReadPath<K, V> {
     const flight =
       this.#joinable(text, now) ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, span: null, startedAt: now });
     return storedOnly ? flight.landed : this.flights.wait(flight, flight.landed, signal);
+  }
+
+  /** A flight that brings a key into the remote tier from what was kept of it elsewhere, if that still holds; the one that is up for the key, if it may be joined. `null` when closed. */
+  bring(key: K, text: string, kept: Kept): Flight<K, V> | null {
+    if (this.#closed) return null;
+    const startedAt = this.#o.clock.now();
+    const flight = this.#joinable(text, startedAt);
+    return flight ?? this.#depart({ key, text, kind: 'warm', direct: false, limits: null, span: null, startedAt, kept });
   }
 
   /** Taints the flights of these keys and drops their local entries. */

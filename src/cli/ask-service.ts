@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../core/errors.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { Config } from '../service/config.ts';
 
@@ -115,6 +116,9 @@ function parsed(text: string): unknown {
   }
 }
 
+/** Codes that say what to do better than that the service could not. */
+const TOLD: readonly ErrorCode[] = ['ALREADY_RUNNING', 'BACKUP_INVALID', 'DATABASE_UNAVAILABLE', 'REDIS_UNAVAILABLE', 'RIGHTS_MISSING'];
+
 /** The error for an answer that says no. */
 export function refusal(status: number, body: unknown, { url, token }: Pick<AskOptions, 'url' | 'token'>): ForebayError {
   const where = url.origin;
@@ -132,5 +136,7 @@ export function refusal(status: number, body: unknown, { url, token }: Pick<AskO
       'SERVICE_UNREACHABLE',
       `what answers at ${where} is no service of Forebay that knows this question (404): check --url, and the version of the service`,
     );
+  const code = TOLD.find((of) => typeof body === 'object' && body !== null && 'code' in body && body.code === of);
+  if (code !== undefined) return new ForebayError(code, `the service at ${where}: ${detail}`);
   return new ForebayError('SERVICE_UNREACHABLE', `the service at ${where} did not answer the question: ${detail}`);
 }

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { attachCommand } from './commands/attach.ts';
 import { benchCommand } from './commands/bench.ts';
+import { backupCommand } from './commands/backup.ts';
 import { configCommand } from './commands/config.ts';
 import { detachCommand } from './commands/detach.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -9,6 +10,7 @@ import { inspectCommand } from './commands/inspect.ts';
 import { invalidateCommand } from './commands/invalidate.ts';
 import { recoverCommand } from './commands/recover.ts';
 import { reportCommand } from './commands/report.ts';
+import { restoreCommand } from './commands/restore.ts';
 import { serveCommand } from './commands/serve.ts';
 import { statusCommand } from './commands/status.ts';
 import { startCommand } from './commands/start.ts';
@@ -33,6 +35,7 @@ Examples:
   forebay invalidate --tag folder:/srv   make every cache forget
   forebay warm                           fill the caches ahead of demand
   forebay recover                        recover from an outage now, and follow it
+  forebay backup --out FILE              what Redis holds, into a file; forebay restore FILE puts it back
   forebay config                         what is in effect, and why
 
 Settings are flags, variables (FOREBAY_PORT=8080) or a JSON file (--config FILE), the first of them winning.
@@ -65,6 +68,8 @@ export async function run(args: readonly string[], shell: Shell): Promise<ExitCo
     invalidateCommand,
     warmCommand,
     recoverCommand,
+    backupCommand,
+    restoreCommand,
     configCommand,
   ])
     program.addCommand(make(shell, done));

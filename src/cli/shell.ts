@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../core/errors.ts';
 import { ForebayError } from '../core/errors.ts';
 
 /** What a command needs of the world around it. */
@@ -35,11 +36,14 @@ export const EXIT = Object.freeze({
 });
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** To run it again as it is would not help. */
+const WRONG_INPUT: ReadonlySet<string> = new Set<ErrorCode>(['BACKUP_INVALID', 'CONFIG_INVALID', 'INPUT_INVALID']);
+
 /** What went wrong as one paragraph for a person, with the place to read on; the stack only where it was asked for. */
 export function explain(error: unknown, debug: boolean): { text: string; exitCode: ExitCode } {
   const stack = debug && error instanceof Error ? `\n${error.stack ?? ''}` : '';
   if (error instanceof ForebayError) {
-    const exitCode = error.code === 'CONFIG_INVALID' || error.code === 'INPUT_INVALID' ? EXIT.usage : EXIT.failed;
+    const exitCode = WRONG_INPUT.has(error.code) ? EXIT.usage : EXIT.failed;
     return { text: `forebay: ${error.code}: ${error.message} (see ${error.docs})${stack}`, exitCode };
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -3,6 +3,8 @@
  */
 export type ErrorCode =
   | 'ADDRESS_UNAVAILABLE'
+  | 'ALREADY_RUNNING'
+  | 'BACKUP_INVALID'
   | 'CLOSED'
   | 'CONFIG_INVALID'
   | 'DATABASE_UNAVAILABLE'
@@ -13,6 +15,7 @@ export type ErrorCode =
   | 'LOAD_TIMEOUT'
   | 'NOT_FOUND'
   | 'OVERLOADED'
+  | 'OUTPUT_FAILED'
   | 'REDIS_NOT_INSTALLED'
   | 'REDIS_UNAVAILABLE'
   | 'RIGHTS_MISSING'

@@ -7,7 +7,9 @@ import type { FileId, FileInfo, FileMeta } from './records.ts';
 import type { FileStore } from './store.ts';
 
 /** Settings that both caches share; everything else has the engine's defaults. */
-export type FileCacheTuning = Partial<Omit<CacheOptions<FileId, unknown>, 'name' | 'source' | 'remote' | 'keyText' | 'describe'>>;
+export type FileCacheTuning = Partial<
+  Omit<CacheOptions<FileId, unknown>, 'name' | 'source' | 'versions' | 'remote' | 'keyText' | 'describe'>
+>;
 
 /** The two caches of files, on the keys `file:info:{uuid}` and `file:meta:{uuid}`: one Cluster slot per file. */
 export interface FileCaches {
@@ -26,6 +28,7 @@ export function createFileCaches(store: FileStore, remote: RemoteTier, tuning: F
       ...share(1 - META_SHARE),
       name: 'file:info',
       source: { loadMany: (ids, call) => store.loadInfos(ids, call) },
+      versions: (ids, call) => store.infoVersions(ids, call),
       describe: (file) => ({ version: file.version, tags: fileTags(file), size: file.size, changedAt: Date.parse(file.updatedAt) }),
     }),
     // Attributes say nothing of owner, type or folder, so a tag does not reach them; a change of the file by id does.
@@ -33,6 +36,7 @@ export function createFileCaches(store: FileStore, remote: RemoteTier, tuning: F
       ...share(META_SHARE),
       name: 'file:meta',
       source: { loadMany: (ids, call) => store.loadMetas(ids, call) },
+      versions: (ids, call) => store.metaVersions(ids, call),
       describe: (meta) => ({ version: meta.version }),
     }),
   };

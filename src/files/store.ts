@@ -56,6 +56,9 @@ export interface FileStore extends FileRecords {
    * @throws {ForebayError} `STATEMENT_REFUSED` when a statement was refused and `work` ignored it.
    */
   transaction<T>(work: (tx: FileStoreTransaction) => Promise<T>, call?: StoreTransactionCall): Promise<T>;
+  /** Versions of records by id, without the records; as `loadInfos` and `loadMetas` would give them. */
+  infoVersions(ids: readonly FileId[], call?: StoreCall): Promise<Map<FileId, number>>;
+  metaVersions(ids: readonly FileId[], call?: StoreCall): Promise<Map<FileId, number>>;
   /** Asks the database for nothing, to see that it answers. */
   ping(call?: StoreCall): Promise<void>;
 }

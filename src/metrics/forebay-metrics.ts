@@ -7,6 +7,8 @@ import type { AlertCounts } from './alert-metrics.ts';
 import { registerAlertMetrics } from './alert-metrics.ts';
 import { registerCacheMetrics } from './cache-metrics.ts';
 import { registerAuditMetrics } from './audit-metrics.ts';
+import type { BackupCounts } from './backup-metrics.ts';
+import { registerBackupMetrics } from './backup-metrics.ts';
 import { registerBreakerMetrics } from './breaker-metrics.ts';
 import { registerLogMetrics } from './log-metrics.ts';
 import { registerRedisMetrics } from './redis-metrics.ts';
@@ -28,6 +30,7 @@ export interface MetricsSources extends StateSources {
   readonly alerting: AlertCounts;
   readonly warmth: WarmthSources;
   readonly recoveries: RecoverySources;
+  readonly backups: BackupCounts;
 }
 
 /** Gauges of the library's that are named as if they were counters, and handles and requests, which are all among the resources. */
@@ -48,6 +51,7 @@ export function createMetrics(sources: MetricsSources): Registry {
   if (sources.health !== null) registerRedisMetrics(registry, sources.health);
   registerWarmMetrics(registry, sources.warmth);
   registerRecoveryMetrics(registry, sources.recoveries);
+  registerBackupMetrics(registry, sources.backups);
   if (sources.auditor !== null) registerAuditMetrics(registry, sources.auditor);
   registerAlertMetrics(registry, sources.alerting);
   registerStateMetrics(registry, sources);

@@ -25,6 +25,13 @@ const LOAD_METAS = `
     from forebay.file_info left join forebay.file_meta m using (id)
    where id = any($1::uuid[])`;
 
+const INFO_VERSIONS = 'select id, version from forebay.file_info where id = any($1::uuid[])';
+
+const META_VERSIONS = `
+  select id, coalesce(m.version, 0) as version
+    from forebay.file_info left join forebay.file_meta m using (id)
+   where id = any($1::uuid[])`;
+
 /**
  * `taken` waits for a writer at work on a row of this id, before the version is drawn: if that one changes and then deletes the row, the new record's version is greater than all of the old one's.
  * (It costs 4 us of 45.) `on conflict` is for a row that another writer made since this statement began. One order of events is left in which the version is smaller: this statement draws it, another
@@ -211,9 +218,16 @@ export function createFileStore(database: Database): FileStore & FileBulkStore {
     ...recordsOn(givingWay(database)),
     transaction: <T>(work: (tx: FileStoreTransaction) => Promise<T>, call?: StoreTransactionCall) =>
       runFileTransaction(database, (tx) => work({ ...recordsOn(tx), query: tx.queryOfCaller }), call),
+    infoVersions: (ids: readonly FileId[], call?: StoreCall) => versionsOf(database, INFO_VERSIONS, ids, call),
+    metaVersions: (ids: readonly FileId[], call?: StoreCall) => versionsOf(database, META_VERSIONS, ids, call),
     ping: async (call?: StoreCall) => void (await database.query('select 1', [], call)),
     ...createFileBulkStore(database),
   });
+}
+
+async function versionsOf(database: Database, sql: string, ids: readonly FileId[], call?: StoreCall): Promise<Map<FileId, number>> {
+  const rows = await database.query<{ id: FileId; version: number }>(sql, [ids], call);
+  return new Map(rows.map(({ id, version }) => [id, version]));
 }
 
 function recordsOn(sql: Pick<Queryable, 'query'>): FileRecords {

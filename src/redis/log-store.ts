@@ -1,12 +1,14 @@
 import type { BreakerControl } from '../cache/breaker-types.ts';
 import type { HealthReport } from '../cache/health-types.ts';
 import type { LogTags } from '../cache/log-tags.ts';
+import type { StoredKeys } from '../cache/stored-keys.ts';
 import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../cache/log-store.ts';
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../cache/remote-tier.ts';
 import { Bus } from './bus.ts';
 import { openClusterLogStore } from './cluster/log-store.ts';
 import type { Endpoint } from './connection.ts';
 import { RedisHealth } from './health.ts';
+import { KeyScan } from './key-scan.ts';
 import type { RedisOptions } from './link.ts';
 import { RedisLink } from './link.ts';
 import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from './log-message.ts';
@@ -23,7 +25,7 @@ import { describeAddress, parseRedisServer } from './server-address.ts';
 export function createRedisLogStore(
   options: RedisOptions,
   tags: LogTags,
-): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport } {
+): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport; readonly keys: StoredKeys } {
   const address = parseRedisServer(options.url);
   return address.kind === 'cluster' ? openClusterLogStore(options, address, tags) : new RedisLogStore(options, address, tags);
 }
@@ -37,6 +39,7 @@ class RedisLogStore implements LogStore {
   #listener: LogStoreListener | null = null;
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
   readonly health: RedisHealth;
+  readonly keys: KeyScan;
   readonly opened: Promise<void>;
 
   constructor(options: RedisOptions, endpoint: Endpoint, tags: LogTags) {
@@ -48,6 +51,12 @@ class RedisLogStore implements LogStore {
       onFinding: options.onFinding ?? (() => {}),
     });
     const { clock, prefix, boundMs } = this.#link;
+    this.keys = new KeyScan({
+      topology: endpoint.kind === 'sentinel' ? 'sentinel' : 'standalone',
+      keyPrefix: prefix,
+      nodes: () => [{ name, link: this.#link, slots: () => Promise.resolve('') }],
+      clock,
+    });
     this.#channel = `${prefix}forebay:log`;
     const listener = (): LogStoreListener | null => this.#listener;
     const origin = this.#link.chance.uniqueId();

@@ -20,6 +20,7 @@ import { describeApi } from './openapi.ts';
 import { PROBLEM_TYPE, problemOf, PROBLEMS } from './problem.ts';
 import { answerOddRequests, clientErrorHandler } from './raw-errors.ts';
 import type { App } from './routes/app-type.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { batchRoute } from './routes/batch.ts';
 import { benchRoute } from './routes/bench.ts';
 import { cacheAdminRoutes } from './routes/cache-admin.ts';
@@ -174,6 +175,7 @@ export function createApp({ forebay, config, logger = silentLogger }: AppOptions
     reportRoutes(app, forebay);
     benchRoute(app, forebay.files);
     doctorRoute(app, forebay, closing.signal);
+    backupRoutes(app, forebay, closing.signal);
     operationsRoutes(app, forebay, observer.registry, () => closing.signal.aborted);
     dashboard(app, forebay, observer, logger, settings);
   });

@@ -32,6 +32,8 @@ const SEE_LOG = 'See the log of the service for this request id.';
 /** How each code is told over HTTP. */
 export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freeze({
   ADDRESS_UNAVAILABLE: { status: 500, title: 'Cannot listen there', detail: SEE_LOG },
+  ALREADY_RUNNING: { status: 409, title: 'Already running' },
+  BACKUP_INVALID: { status: 422, title: 'Backup invalid' },
   CLOSED: {
     status: 503,
     title: 'Shutting down',
@@ -52,6 +54,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freez
   LOAD_TIMEOUT: { status: 504, title: 'Load timed out', detail: 'The database did not answer in time; try again.' },
   NOT_FOUND: { status: 404, title: 'Not found' },
   OVERLOADED: { status: 503, title: 'Overloaded', detail: 'Too many loads are waiting for the database; try again.', retryAfterSeconds: 1 },
+  OUTPUT_FAILED: { status: 500, title: 'Output failed', detail: SEE_LOG },
   REDIS_NOT_INSTALLED: { status: 500, title: 'Redis not installed', detail: SEE_LOG },
   REDIS_UNAVAILABLE: { status: 503, title: 'Redis unavailable', detail: 'Redis does not answer; try again.', retryAfterSeconds: 2 },
   RIGHTS_MISSING: { status: 500, title: 'Rights missing', detail: SEE_LOG },

@@ -34,6 +34,25 @@ export function describeFileStore(name: string, open: () => Promise<Database>): 
       store = createFileStore(database);
     });
 
+    it('versions are those of the records, without the records', async () => {
+      const [first, second] = [await store.create(given()), await store.create(given())];
+      const changed = await store.update(first.id, { size: 13 });
+      const meta = await store.putMeta(second.id, { a: 1 });
+      const ids = [first.id, second.id, newId()];
+      expect(await store.infoVersions(ids)).toEqual(
+        new Map([
+          [first.id, changed.version],
+          [second.id, second.version],
+        ]),
+      );
+      expect(await store.metaVersions(ids)).toEqual(
+        new Map([
+          [first.id, 0],
+          [second.id, meta.version],
+        ]),
+      );
+    });
+
     describe('create', () => {
       it('draws an id, takes the name from the path and gives a frozen record of exactly the documented shape', async () => {
         const before = Date.now();

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { PopularStore } from '../../src/cache/popular-store.ts';
+import type { PopularArchive, PopularStore } from '../../src/cache/popular-store.ts';
 import type { Database } from '../../src/postgres/index.ts';
 import { createPopularStore } from '../../src/postgres/popular-store.ts';
 
@@ -9,7 +9,7 @@ const HALF_LIFE_S = 6 * 3600;
 export function describePopularStore(name: string, open: () => Promise<Database>): void {
   describe(name, () => {
     let database: Database;
-    let store: PopularStore;
+    let store: PopularStore & PopularArchive;
 
     beforeAll(async () => {
       database = await open();
@@ -51,6 +51,34 @@ export function describePopularStore(name: string, open: () => Promise<Database>
       expect(paged).toEqual(whole);
       expect(paged).toHaveLength(6);
       expect(await store.size(['a', 'b'])).toBe(6);
+    });
+
+    it('what a backup says of a key counts once however often it is merged, and only if it is hotter', async () => {
+      await add('a', { x: 4, y: 64 });
+      const kept = await store.top(['a', 'b'], 100, null);
+      expect(await store.merge(kept)).toBe(0);
+      expect(await store.top(['a', 'b'], 100, null)).toEqual(kept);
+      await age(HALF_LIFE_S);
+      await add('b', { z: 1 });
+      await database.query("delete from forebay.popular where id = 'y'");
+      expect(await store.merge(kept)).toBe(1);
+      expect(await store.merge(kept)).toBe(0);
+      const merged = await store.top(['a', 'b'], 100, null);
+      expect(merged.filter(({ cache }) => cache === 'a')).toEqual(kept);
+      expect(merged).toHaveLength(3);
+      await add('a', { x: 100_000 });
+      const hotter = await store.top(['a', 'b'], 100, null);
+      expect(await store.merge(kept)).toBe(0);
+      expect(await store.top(['a', 'b'], 100, null)).toEqual(hotter);
+    });
+
+    it('a heat of the far future is no hotter than anything could be now', async () => {
+      await add('a', { x: 4 });
+      const [x] = await store.top(['a'], 1, null);
+      await store.merge([{ cache: 'a', key: 'y', heat: 1e9 }]);
+      const [y] = await store.top(['a'], 1, null);
+      expect(y?.key).toBe('y');
+      expect((y?.heat ?? 0) - (x?.heat ?? 0)).toBeLessThan(40);
     });
 
     it('counts of two instances add up, and it is told which keys are new', async () => {

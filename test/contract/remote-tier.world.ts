@@ -126,7 +126,7 @@ export async function redisWorld(): Promise<RemoteWorld> {
 
 /** What docs/redis.md gives as the rights that Forebay needs, and those on a Cluster besides. */
 const RIGHTS =
-  '~* &* +ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe';
+  '~* &* +ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +scan +eval +evalsha +publish +subscribe +unsubscribe';
 const CLUSTER_RIGHTS = '+cluster|slots +cluster|info +asking +spublish +ssubscribe +sunsubscribe';
 
 /** Over TLS with certificates on both sides, as an ACL user that has the rights it needs and no others. */

@@ -87,6 +87,11 @@ function memoryBreaker(): BreakerControl {
   return breaker;
 }
 
+// eslint-disable-next-line require-yield
+async function* noBackup(): AsyncGenerator<Uint8Array> {
+  throw new ForebayError('REDIS_UNAVAILABLE', 'there is no Redis to back up');
+}
+
 /** A Forebay without tiers, for tests of the HTTP layer alone: the same records and rules, and answers to order. */
 export function createMemoryForebay(): MemoryForebay {
   const rows = new Map<FileId, Row>();
@@ -255,6 +260,8 @@ export function createMemoryForebay(): MemoryForebay {
     report: (options) => reporter.report(options),
     hot: () => ({}),
     doctor: async ({ dryRun = false } = {}) => reportOn([], { dryRun, stopped: false, tookMs: 1 }),
+    backup: () => noBackup(),
+    restore: () => Promise.reject(new ForebayError('REDIS_UNAVAILABLE', 'there is no Redis to restore into')),
     metricsText: async () => ({
       contentType: 'text/plain; version=0.0.4; charset=utf-8',
       body: '# TYPE forebay_test gauge\nforebay_test 1\n',

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { BreakerControl } from '../../cache/breaker-types.ts';
 import type { HealthReport } from '../../cache/health-types.ts';
 import type { LogTags } from '../../cache/log-tags.ts';
@@ -5,7 +6,9 @@ import type { LogPart, LogPosition, LogStore, LogStoreListener } from '../../cac
 import type { FillReply, LeaseHolder, LeaseReply, RemoteRead, RemoteTier } from '../../cache/remote-tier.ts';
 import { systemClock } from '../../core/clock.ts';
 import { systemChance } from '../../core/random.ts';
+import type { StoredKeys } from '../../cache/stored-keys.ts';
 import { RedisHealth } from '../health.ts';
+import { KeyScan } from '../key-scan.ts';
 import type { RedisLink, RedisOptions } from '../link.ts';
 import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from '../log-message.ts';
 import { LogShard } from '../log-shard.ts';
@@ -14,14 +17,14 @@ import type { NodeSlots } from './layout.ts';
 import { layoutOfNode } from './layout.ts';
 import { ClusterMembers } from './members.ts';
 import { MovingBus } from './moving-bus.ts';
-import { nameOfSlot } from './slots.ts';
+import { nameOfSlot, SLOTS, slotsIn, textOfRanges } from './slots.ts';
 
 /** A store on all primaries of a Cluster. Opens in the background; close it with `close`. */
 export function openClusterLogStore(
   options: RedisOptions,
   address: Extract<RedisAddress, { kind: 'cluster' }>,
   tags: LogTags,
-): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport } {
+): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport; readonly keys: StoredKeys } {
   return new ClusterLogStore(options, address, tags);
 }
 
@@ -39,6 +42,7 @@ class ClusterLogStore implements LogStore {
   #listener: LogStoreListener | null = null;
   #position: () => LogPosition = () => ({ epoch: '', number: 0 });
   readonly health: RedisHealth;
+  readonly keys: KeyScan;
   readonly opened: Promise<void>;
 
   constructor(options: RedisOptions, address: Extract<RedisAddress, { kind: 'cluster' }>, tags: LogTags) {
@@ -67,6 +71,13 @@ class ClusterLogStore implements LogStore {
       nodes: () => this.#members.all().map(({ name, link }) => ({ name, link, inCluster: true })),
       clock: options.clock ?? systemClock,
       onFinding: options.onFinding ?? (() => {}),
+    });
+    this.keys = new KeyScan({
+      topology: 'cluster',
+      keyPrefix: options.keyPrefix ?? '',
+      nodes: () => this.#members.all().map(({ name, link, slots }) => ({ name, link, slots: (client) => slotsMark(client, slots) })),
+      isWhole: () => this.#members.all().reduce((sum, { slots }) => sum + slotsIn(slots.ranges), 0) === SLOTS,
+      clock: options.clock ?? systemClock,
     });
     this.opened = this.#members.opened().then(() => this.#bus.opened);
   }
@@ -152,4 +163,10 @@ class ClusterLogStore implements LogStore {
     const { link } = this.#bus.member ?? {};
     if (link?.state === 'up') void link.client.call('SPUBLISH', this.#channel, message).catch(() => {});
   }
+}
+
+/** A node that takes over a slot gets a higher epoch, which is told before our map of slots is. */
+async function slotsMark(client: Redis, { ranges }: NodeSlots): Promise<string> {
+  const epoch = /cluster_my_epoch:(\d+)/.exec(String(await client.call('CLUSTER', 'INFO')))?.[1] ?? '';
+  return `${epoch} ${textOfRanges(ranges)}`;
 }

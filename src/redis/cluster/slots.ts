@@ -32,6 +32,11 @@ export function textOfRanges(ranges: readonly SlotRange[]): string {
   return ranges.map(({ first, last }) => `${first}-${last}`).join(',');
 }
 
+/** How many slots there are in these ranges. */
+export function slotsIn(ranges: readonly SlotRange[]): number {
+  return ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+}
+
 /** Sorted, with neighbours put together. */
 export function mergeRanges(ranges: readonly SlotRange[]): SlotRange[] {
   const merged: SlotRange[] = [];

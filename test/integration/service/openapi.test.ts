@@ -58,6 +58,8 @@ describe('/openapi.json', () => {
         'GET /v1/cache/files/{id}',
         'HEAD /v1/cache/files/{id}',
         'DELETE /v1/cache/files/{id}',
+        'GET /v1/backup',
+        'POST /v1/restore',
         'POST /v1/admin/redis/isolate',
         'POST /v1/admin/redis/restore',
         'POST /v1/bench/records',

@@ -8,6 +8,7 @@ const src = fileURLToPath(new URL('../../../src', import.meta.url));
 /** Which folders of `src` a folder may import from, itself aside. `src/*.ts` composes and may import all. */
 const ALLOWED: Readonly<Record<string, readonly string[] | 'all'>> = {
   core: [],
+  backup: ['core'],
   alerts: ['core'],
   cache: ['core'],
   redis: ['cache', 'core'],

@@ -1,0 +1,431 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { verifyBackup } from '../../src/backup/verify.ts';
+import type { FileId } from '../../src/files/records.ts';
+import type { Forebay } from '../../src/forebay.ts';
+import { createForebay } from '../../src/forebay.ts';
+import type { Database } from '../../src/postgres/database.ts';
+import { openDatabase } from '../../src/postgres/database.ts';
+import { migrate } from '../../src/postgres/migrate.ts';
+import type { Service } from '../../src/service/server.ts';
+import { startService } from '../../src/service/server.ts';
+import { startCluster } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import type { TestPostgres } from '../support/postgres.ts';
+import { startPostgres } from '../support/postgres.ts';
+import type { Program, ProgramOptions } from '../support/program.ts';
+import { root, runProgram } from '../support/program.ts';
+import { freePort, startRedis } from '../support/redis.ts';
+import { tempDir } from '../support/temp.ts';
+
+const TOKEN = 'a-token-of-enough-length';
+/** A chunk and a part of another. */
+const FILES = 1_300;
+const ids = Array.from({ length: FILES }, (_, n) => `00000000-0000-4000-8000-${String(n + 1).padStart(12, '0')}`);
+
+interface Ended {
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function ended(program: Program): Promise<Ended> {
+  const code = await program.exited;
+  return { code, stdout: program.stdout(), stderr: program.stderr() };
+}
+
+async function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
+  await using program = runProgram(args, options);
+  return await ended(program);
+}
+
+let postgres: TestPostgres;
+let dir: Awaited<ReturnType<typeof tempDir>>;
+beforeAll(async () => {
+  [postgres, dir] = await Promise.all([startPostgres(), tempDir()]);
+});
+afterAll(async () => {
+  await postgres.stop();
+  await dir[Symbol.asyncDispose]();
+});
+
+const inDir = (name: string): string => path.join(dir.path, name);
+const leftovers = (): string[] => readdirSync(dir.path).filter((name) => name.endsWith('.part'));
+async function* only(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+/** A folder with room for `kib`; `null` where nothing may be mounted. */
+function smallDisk(kib: number): { readonly path: string; [Symbol.dispose](): void } | null {
+  const folder = inDir(`disk-${kib}`);
+  mkdirSync(folder);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', folder], { stdio: 'ignore' });
+  } catch {
+    return null;
+  }
+  return { path: folder, [Symbol.dispose]: () => void execFileSync('umount', [folder]) };
+}
+
+describe.each([
+  ['one server', startRedis],
+  ['a Cluster', startCluster],
+])('on %s', (kind, startServers) => {
+  let redis: Awaited<ReturnType<typeof startServers>>;
+  /** One of each primary. */
+  let admins: Redis[];
+  let database: Database;
+  let forebay: Forebay;
+  let service: Service;
+  let file: string;
+  /** Chunks go on while it is open; pieces of a backup, and calls of restore, are counted. */
+  let gate = Promise.resolve();
+  let passed = 0;
+
+  const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
+    run([...args, '--url', service.url], withToken(options));
+  const begin = (args: readonly string[]): Program => runProgram([...args, '--url', service.url], withToken({}));
+  const withToken = (options: ProgramOptions): ProgramOptions => ({ ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
+  /** All values of records that Redis has. */
+  const stored = async (): Promise<string[]> => {
+    const found = await Promise.all(admins.map((admin) => admin.keys('file:info:{*}')));
+    return found.flat();
+  };
+  const flush = async (): Promise<void> => {
+    for (const admin of admins) await admin.flushall();
+    // Its table of the log is made anew by who reads: what is stored from here on counts.
+    await eventually(async () => {
+      await forebay.files.getMany(ids.slice(0, 20));
+      expect(await stored()).toHaveLength(20);
+    });
+    await forebay.files.invalidate({ ids: ids.slice(0, 20) });
+    expect(await stored()).toEqual([]);
+  };
+  const fill = async (): Promise<void> => {
+    await eventually(async () => {
+      await Promise.all([forebay.files.getMany(ids), forebay.files.meta.getMany(ids.slice(0, 100))]);
+      expect(await stored()).toHaveLength(FILES);
+    });
+  };
+
+  beforeAll(async () => {
+    redis = await startServers();
+    admins = ('primaries' in redis ? redis.primaries : [redis.port]).map((port) => new Redis({ port, host: '127.0.0.1' }));
+    const url = await postgres.createDatabase(`backup_${kind === 'a Cluster' ? 1 : 0}`);
+    database = await openDatabase(url);
+    await migrate(database);
+    await database.exec(`
+      insert into forebay.file_info (id, name, path, size, mime_type, owner_id, updated_at)
+      select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'a', '/a/' || md5(n::text), n, 'text/plain', 'ann', now() - interval '1 year' from generate_series(1, ${FILES}) n`);
+    // The table that the names of are popular keys are in, for a backup to have some.
+    await database.query("select forebay.add_popular('file:info', $1::text[], $2::int[], 21600)", [ids.slice(0, 3), [9, 8, 7]]);
+    forebay = await createForebay({ database, redis: redis.url, warm: 'off', cache: { budgetMs: 5000, maxEntries: 0 } });
+    const gated: Forebay = {
+      ...forebay,
+      backup: async function* (options) {
+        for await (const piece of forebay.backup(options)) {
+          yield piece;
+          passed += 1;
+          if (passed >= 2) await gate;
+        }
+      },
+      restore: async (source, options) => {
+        passed += 1;
+        if (passed >= 3) await gate;
+        return forebay.restore(source, options);
+      },
+    };
+    service = await startService({ forebay: gated, config: { port: 0, token: TOKEN } });
+    await fill();
+  });
+  afterAll(async () => {
+    await service.close();
+    await forebay.close();
+    await database.close();
+    for (const admin of admins) admin.disconnect();
+    await redis.stop();
+  });
+  beforeEach(() => {
+    file = inDir(`${kind.replaceAll(' ', '-')}-${Math.random()}.forebay`);
+    gate = Promise.resolve();
+    passed = 0;
+  });
+
+  test('what was backed up comes back after Redis was emptied, but for what has changed, and a second run finds it all', async () => {
+    const { code, stdout } = await ask(['backup', '--out', file, '--json']);
+    expect([code, leftovers()]).toEqual([0, []]);
+    expect(JSON.parse(stdout)).toMatchObject({ file, compression: 'zstd', entries: { 'file:info': FILES, 'file:meta': 100 }, popular: 3 });
+    expect(JSON.parse(stdout)).toMatchObject({ bytes: readFileSync(file).length });
+    await database.query('update forebay.file_info set name = $1 where size % 10 = 0', ['b']);
+    await database.query('delete from forebay.file_info where id = $1', [ids[0]]);
+    await database.exec('truncate forebay.popular');
+    await flush();
+    expect(await ask(['restore', file, '--dry-run'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /The backup is whole. Of 1400 entries 1268 would be put back as they were, 130 would be loaded anew, 0 are there, 2 are of no file any more; 0 failed/,
+      ),
+    });
+    expect(await stored()).toEqual([]);
+    const restored = await ask(['restore', file, '--fast', '--json']);
+    expect(JSON.parse(restored.stdout)).toMatchObject({
+      entries: 1400,
+      restored: 1268,
+      loaded: 130,
+      found: 0,
+      absent: 2,
+      failed: 0,
+      popular: 3,
+      sameHistory: true,
+    });
+    expect(await stored()).toHaveLength(FILES);
+    await eventually(async () => {
+      const all = await forebay.files.lookupMany(ids.slice(1));
+      expect(all.every((lookup) => lookup.outcome === 'hit' && lookup.tier === 'remote')).toBe(true);
+      expect(all.filter((lookup) => lookup.outcome === 'hit' && lookup.value.name === 'b')).toHaveLength(130);
+    });
+    expect(await ask(['restore', file])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/0 put back as they were, 0 loaded anew, 1398 were there/),
+    });
+    await forebay.files.create({ id: ids[0] as FileId, path: '/a', size: 1, mimeType: 'text/plain', ownerId: 'ann' });
+    await fill();
+  });
+
+  test('a backup on standard output is restored from standard input, and what is said goes to standard error', async () => {
+    const command = [
+      'bash',
+      '-c',
+      `"${process.execPath}" dist/cli/main.js backup --out - --compress gzip --json --url ${service.url} > '${file}'`,
+    ] as const;
+    const { code, stdout, stderr } = await run([], withToken({ command, cwd: root }));
+    expect([code, stdout]).toEqual([0, '']);
+    expect(JSON.parse(stderr)).toMatchObject({ file: null, compression: 'gzip' });
+    await flush();
+    const temporary = inDir(`tmp-${kind}`);
+    mkdirSync(temporary);
+    const restored = await ask(['restore', '-', '--fast', '--ttl', 'new'], { input: readFileSync(file), env: { TMPDIR: temporary } });
+    expect(restored).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`Of ${FILES + 100} entries ${FILES + 100} put back as they were`),
+    });
+    expect(readdirSync(temporary)).toEqual([]);
+    expect(await stored()).toHaveLength(FILES);
+  });
+
+  test('without a service it does the same by itself', async () => {
+    const servers = [
+      '--alone',
+      '--database-url',
+      `${postgres.url.slice(0, postgres.url.lastIndexOf('/'))}/backup_${kind === 'a Cluster' ? 1 : 0}`,
+      '--redis-url',
+      redis.url,
+    ];
+    expect(await run(['backup', '--out', file, ...servers])).toMatchObject({ code: 0 });
+    await flush();
+    expect(await run(['restore', file, ...servers])).toMatchObject({ code: 0, stdout: expect.stringContaining(`${FILES + 100} put back`) });
+    expect(await stored()).toHaveLength(FILES);
+  });
+
+  test('a backup that is stopped or killed half-way leaves no file, and is made by the next run', async () => {
+    for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+      passed = 0;
+      const hold = Promise.withResolvers<void>();
+      gate = hold.promise;
+      await using program = begin(['backup', '--out', file]);
+      await eventually(async () => expect([passed >= 2, leftovers().length]).toEqual([true, 1]));
+      program.kill(signal);
+      expect(await program.exited).toBe(signal === 'SIGINT' ? 130 : 'SIGKILL');
+      hold.resolve();
+      expect([existsSync(file), leftovers().length]).toEqual([false, signal === 'SIGINT' ? 0 : 1]);
+    }
+    gate = Promise.resolve();
+    expect(await ask(['backup', '--out', file])).toMatchObject({ code: 0 });
+    expect([existsSync(file), leftovers()]).toEqual([true, []]);
+  });
+
+  test('a restore that is killed half-way is gone on with by the next run', async () => {
+    await ask(['backup', '--out', file]);
+    await flush();
+    passed = 0;
+    const hold = Promise.withResolvers<void>();
+    gate = hold.promise;
+    await using program = begin(['restore', file, '--fast']);
+    // The popular keys, one chunk of entries, and the next is about to begin.
+    await eventually(() => Promise.resolve(expect(passed).toBe(3)));
+    program.kill('SIGKILL');
+    await program.exited;
+    hold.resolve();
+    expect((await stored()).length).toBeLessThan(FILES);
+    gate = Promise.resolve();
+    const again = JSON.parse((await ask(['restore', file, '--fast', '--json'])).stdout) as Record<string, number>;
+    expect(again).toMatchObject({ entries: FILES + 100, failed: 0, loaded: 0 });
+    expect(again['found']).toBeGreaterThanOrEqual(1000);
+    expect((again['found'] ?? 0) + (again['restored'] ?? 0)).toBe(FILES + 100);
+    expect(await stored()).toHaveLength(FILES);
+  });
+
+  test('a damaged, cut off or other file is told, and nothing of it is restored', async () => {
+    await ask(['backup', '--out', file]);
+    await flush();
+    const whole = readFileSync(file);
+    passed = 0;
+    const damaged = Buffer.from(whole);
+    const at = whole.length - 2_000;
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    const cases: [string, Buffer | null, RegExp][] = [
+      ['damaged', damaged, /BACKUP_INVALID: the backup is damaged: the checksum of chunk \d is wrong/],
+      ['cut off', whole.subarray(0, at), /BACKUP_INVALID: the backup ends early/],
+      ['other', Buffer.from('<html>'), /BACKUP_INVALID: this is no backup of Forebay/],
+      ['missing', null, /INPUT_INVALID: .*there is no such file; name a backup, or - for standard input/],
+    ];
+    for (const [name, bytes, words] of cases) {
+      const bad = inDir(`bad-${name}`);
+      if (bytes !== null) writeFileSync(bad, bytes);
+      expect(await ask(['restore', bad]), name).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(words) });
+    }
+    expect(await stored()).toEqual([]);
+    expect(passed).toBe(0);
+    await fill();
+  });
+});
+
+describe('bad input', () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>;
+  let forebay: Forebay;
+  let service: Service;
+  let url: string;
+  const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
+    run([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
+
+  beforeAll(async () => {
+    redis = await startRedis({ args: ['--requirepass', 'secret'] });
+    url = await postgres.createDatabase('backup_bad');
+    const database = await openDatabase(url);
+    await migrate(database);
+    // Names that cannot be compressed, so that the backup does not fit.
+    await database.exec(`
+      insert into forebay.file_info (id, name, path, size, mime_type, owner_id)
+      select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, md5(n::text), '/a/' || md5('x' || n) || md5('y' || n), n, 'text/plain', 'ann' from generate_series(1, ${FILES}) n`);
+    await database.close();
+    forebay = await createForebay({
+      database: url,
+      redis: `redis://:secret@127.0.0.1:${redis.port}`,
+      warm: 'off',
+      cache: { budgetMs: 5000 },
+    });
+    service = await startService({ forebay, config: { port: 0, token: TOKEN } });
+    await eventually(async () => {
+      await forebay.files.getMany(ids);
+      const inspections = await Promise.all(ids.map((id) => forebay.files.inspect(id)));
+      expect(inspections.every(({ remote }) => remote.state === 'fresh')).toBe(true);
+    });
+  });
+  afterAll(async () => {
+    await service.close();
+    await forebay.close();
+    await redis.stop();
+  });
+
+  test('a full disk ends it with exit code 1, and keeps the file of before', async () => {
+    const disk = smallDisk(64);
+    const folder = disk?.path ?? inDir('disk-64');
+    const file = path.join(folder, 'a.forebay');
+    writeFileSync(file, 'before');
+    try {
+      const command = [
+        'bash',
+        '-c',
+        `${disk === null ? 'ulimit -f 64;' : ''} exec "$0" "$@"`,
+        process.execPath,
+        path.join(root, 'dist/cli/main.js'),
+      ] as const;
+      const { code, stdout, stderr } = await ask(['backup', '--out', file, '--force'], { command });
+      expect([code, stdout]).toEqual([1, '']);
+      expect(stderr).toMatch(disk === null ? /OUTPUT_FAILED: .*larger than files may be/ : /OUTPUT_FAILED: .*the disk is full; make room/);
+      expect(readdirSync(folder)).toEqual(['a.forebay']);
+      expect(readFileSync(file, 'utf8')).toBe('before');
+    } finally {
+      disk?.[Symbol.dispose]();
+    }
+  });
+
+  test('a full disk behind standard output, and one on which standard input is kept, are told too', async () => {
+    const command = ['bash', '-c', `"${process.execPath}" dist/cli/main.js backup --out - --url ${service.url} > /dev/full`] as const;
+    expect(await run([], { command, cwd: root, env: { FOREBAY_TOKEN: TOKEN } })).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/OUTPUT_FAILED: standard output could not be written: the disk is full/),
+    });
+    const disk = smallDisk(32);
+    if (disk === null) return;
+    try {
+      const file = inDir('whole.forebay');
+      await ask(['backup', '--out', file]);
+      expect(await ask(['restore', '-'], { input: readFileSync(file), env: { TMPDIR: disk.path } })).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/OUTPUT_FAILED: standard input could not be kept .*ENOSPC.*set TMPDIR/),
+      });
+      expect(readdirSync(disk.path)).toEqual([]);
+    } finally {
+      disk[Symbol.dispose]();
+    }
+  });
+
+  test('a file that is there is replaced only with --force, and then by a whole one', async () => {
+    const file = inDir('there.forebay');
+    writeFileSync(file, 'before');
+    expect(await ask(['backup', '--out', file])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('is there already; name another file, or add --force'),
+    });
+    expect(readFileSync(file, 'utf8')).toBe('before');
+    expect(await ask(['backup', '--out', file, '--force'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`written: ${FILES} entries`),
+    });
+    expect(await verifyBackup(only(readFileSync(file)))).toMatchObject({ entries: { 'file:info': FILES, 'file:meta': 0 } });
+    truncateSync(file, 1000);
+    expect(await ask(['restore', file])).toMatchObject({ code: 2, stderr: expect.stringContaining('ends early') });
+    rmSync(file);
+  });
+
+  test.each([
+    ['no file named', ['backup'], 2, /required option '--out <FILE>'/],
+    ['a folder that is not there', ['backup', '--out', '/nowhere/a'], 2, /cannot be written \(ENOENT\)/],
+    ['a device', ['backup', '--out', '/dev/null', '--force'], 2, /is no file; name one, or use --out -/],
+    ['another way to compress', ['backup', '--out', '/tmp/a', '--compress', 'rar'], 2, /Allowed choices are zstd, gzip, none/],
+    ['a folder to restore', ['restore', '/tmp'], 2, /is no file/],
+    ['another TTL', ['restore', '/tmp/a', '--ttl', 'old'], 2, /Allowed choices are keep, new/],
+  ])('%s is a clear error', async (_, args, code, words) => {
+    expect(await ask(args)).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(words) });
+    expect(existsSync('/tmp/a')).toBe(false);
+  });
+
+  test('a wrong token, a wrong password of Redis or of the database, and no service are told, and no file is left', async () => {
+    const file = inDir('never.forebay');
+    expect(await ask(['backup', '--out', file], { env: { FOREBAY_TOKEN: 'another-token-of-that-length' } })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('UNAUTHORIZED'),
+    });
+    const alone = ['backup', '--out', file, '--alone'];
+    expect(await run([...alone, '--database-url', url, '--redis-url', `redis://:wrong@127.0.0.1:${redis.port}`])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/WRONGPASS[^]*REDIS_UNAVAILABLE/),
+    });
+    const wrong = new URL(url);
+    wrong.username = 'nobody';
+    wrong.password = 'wrong';
+    expect(await run([...alone, '--database-url', wrong.href, '--redis-url', redis.url])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('DATABASE_UNAVAILABLE'),
+    });
+    expect(await run(['backup', '--out', file, '--url', `http://127.0.0.1:${await freePort()}`])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('start one, or give --url'),
+    });
+    expect([existsSync(file), leftovers()]).toEqual([false, []]);
+  });
+});
