@@ -249,6 +249,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     finder: createFileFinder(database),
     popular: createPopularStore(database),
     remoteState: () => follower.state(),
+    isIsolated: () => follower.breaker?.state === 'isolated',
   };
   const doctor = new ServingDoctor(options, database, follower);
   let closing: Promise<void> | null = null;

@@ -1,4 +1,5 @@
 import type { Pacer } from './cache/pacer.ts';
+import { pause } from './cache/pacer.ts';
 import type { PopularStore, RankedKey } from './cache/popular-store.ts';
 import type { WarmOutcome } from './cache/warming.ts';
 import { systemClock } from './core/clock.ts';
@@ -55,7 +56,13 @@ export interface WarmRequestParts {
   readonly popular: PopularStore;
   readonly warmth: Pick<WarmStart, 'run' | 'pacer'>;
   readonly remoteState: () => 'off' | 'up' | 'down';
+  /** An operator has taken Redis out of use. */
+  readonly isIsolated: () => boolean;
 }
+
+/** A Redis that is away for a moment, or whose breaker has just opened, is waited for so long, in ms. */
+const WAIT_MS = 10_000;
+const LOOK_MS = 100;
 
 type Done = Pick<WarmGain, 'outcome' | 'readsFound'> & { readonly counts: WarmedSoFar; readonly missed?: readonly string[] };
 
@@ -68,6 +75,7 @@ export async function warm(parts: WarmRequestParts, request: WarmRequest): Promi
   const what = whatOf(request);
   const startedAt = systemClock.now();
   const busyBefore = pacer.counts.busyMs;
+  await whenUp(parts, request.signal);
   const state = parts.remoteState();
   const done: Done =
     state === 'down' ? { outcome: 'no_remote', counts: nothingWarmed(), readsFound: null } : await work(parts, what, request);
@@ -83,6 +91,12 @@ export async function warm(parts: WarmRequestParts, request: WarmRequest): Promi
     load: ((pacer.counts.busyMs - busyBefore) * 1000) / tookMs,
     calmLoad: pacer.calmMean,
   };
+}
+
+async function whenUp({ remoteState, isIsolated }: WarmRequestParts, signal = new AbortController().signal): Promise<void> {
+  const giveUpAt = systemClock.now() + WAIT_MS;
+  while (remoteState() === 'down' && !isIsolated() && !signal.aborted && systemClock.now() < giveUpAt)
+    await pause(systemClock, LOOK_MS, signal).catch(() => {});
 }
 
 type What = { readonly ids: readonly FileId[] } | { readonly condition: Condition } | 'popular';

@@ -258,7 +258,7 @@ function tell(shell: Shell, { json = false, dryRun = false }: Flags, gain: Gain 
 const ADVICE: Readonly<Record<Gain['outcome'], string>> = Object.freeze({
   done: '',
   elsewhere: 'another instance warms what is popular at this moment; see the log of the others, and run it again when it has ended',
-  no_remote: 'Redis cannot be asked: nothing was loaded; forebay status says why',
+  no_remote: 'Redis cannot be asked, so nothing more was loaded; forebay status says why, and run again it skips what is there',
   failed: 'Redis or the database did not answer any more; forebay status says why, and run again it skips what is there',
   stopped: 'it was stopped; run it again: what is there is skipped',
 });
