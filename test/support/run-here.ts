@@ -10,14 +10,15 @@ export interface Ran {
 export interface RunHereOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What it finds on standard input. @defaultValue nothing */
-  readonly input?: string;
+  readonly input?: string | Buffer;
   /** Asks it to end, as Ctrl-C does. */
   readonly stop?: AbortSignal;
 }
 
 /** Runs one command line in this process, without a terminal: for what need not be the built program, which takes half a second to start. */
 export async function runHere(args: readonly string[], options: RunHereOptions = {}): Promise<Ran> {
-  const { env = {}, input = '', stop = new AbortController().signal } = options;
+  const { env = {}, stop = new AbortController().signal } = options;
+  const input = String(options.input ?? '');
   const lines = { out: [] as string[], note: [] as string[] };
   const code = await run(args, {
     env,
