@@ -45,6 +45,7 @@ import type { RestoreOptions, RestoreReport } from './restore-backup.ts';
 import type { BackupOptions } from './take-backup.ts';
 import type { RedisServer } from './redis/server-address.ts';
 import type { BreakerOptions } from './redis/breaker-options.ts';
+import { readiness } from './readiness.ts';
 import type { RecoverReport, RecoverRequest } from './recover.ts';
 import { recover } from './recover.ts';
 import { recoveryFacts } from './recoveries.ts';
@@ -175,8 +176,6 @@ export interface ForebayOptions {
   /** Further settings of the engine, for both caches. */
   readonly cache?: FileCacheTuning;
 }
-
-const READINESS_MS = 1000;
 
 /**
  * Opens Forebay: the database, Redis, and the caches of file records between them. Redis may be away, now and at any time.
@@ -378,39 +377,4 @@ function pickTierOptions(
     ...(tracer === undefined ? {} : { tracer }),
     ...(onFollowerStep === undefined ? {} : { onStep: onFollowerStep }),
   };
-}
-
-/** Why Redis is not asked, for people. */
-function whyDown(breaker: BreakerControl | null): string {
-  switch (breaker?.state) {
-    case 'isolated':
-      return 'Redis is isolated by hand until it is restored';
-    case 'open':
-    case 'half-open':
-      return 'the breaker of Redis is open until Redis answers its probes';
-    default:
-      return 'Redis cannot be reached';
-  }
-}
-
-async function readiness(store: FileStore, follower: FollowingTier, maxStalenessMs: number): Promise<Readiness> {
-  const reasons: string[] = [];
-  const redis = follower.state();
-  const { breaker } = follower;
-  if (redis === 'down') reasons.push(`${whyDown(breaker)}: every miss of process memory goes to the database`);
-  const now = systemClock.now();
-  const age = now - follower.asOf(now);
-  const stalenessMs = Number.isFinite(age) ? Math.round(age) : null;
-  if (stalenessMs === null || stalenessMs > maxStalenessMs) {
-    const known = stalenessMs === null ? 'nothing is proven yet' : `what was committed in the last ${stalenessMs} ms may not be known here`;
-    reasons.push(`the caches are not used: ${known}, and the bound is ${maxStalenessMs} ms`);
-  }
-  let database: Readiness['database'] = 'up';
-  try {
-    await store.ping({ signal: AbortSignal.timeout(READINESS_MS) });
-  } catch (error) {
-    database = 'down';
-    reasons.push(error instanceof ForebayError ? error.message : `the database did not answer within ${READINESS_MS} ms`);
-  }
-  return { ready: database === 'up', database, redis, breaker: breaker?.state ?? 'off', stalenessMs, maxStalenessMs, reasons };
 }

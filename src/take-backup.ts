@@ -12,7 +12,7 @@ import { systemClock } from './core/clock.ts';
 import { ForebayError, toForebayError } from './core/errors.ts';
 
 /** Every number of taking a backup. */
-export const TAKING = Object.freeze({
+const TAKING = Object.freeze({
   /** Longest wait for the answer of one read of Redis, in ms. Nobody's read waits for it. */
   readMs: 2_000,
   /** A Redis that does not answer, or has not followed the log, is asked again so often and for so long, in ms. */

@@ -81,10 +81,12 @@ const say = (what: string, { redis: ofRedis, http }: Times): void =>
 /** Reads one record at a time, of Redis and through the service, until told to stop. */
 async function readUntil(done: Promise<unknown>): Promise<Times> {
   const times: Times = { redis: [], http: [] };
-  let stopped = false;
-  void done.finally(() => (stopped = true));
+  const state = { stopped: false };
+  void done.finally(() => {
+    state.stopped = true;
+  });
   const loop = async (into: number[], read: (n: number) => Promise<unknown>): Promise<void> => {
-    while (!stopped) {
+    while (!state.stopped) {
       const n = 1 + Math.floor(Math.random() * entries);
       const at = performance.now();
       await read(n);

@@ -123,6 +123,8 @@ export class NodeCheckup {
       { right: '+hgetall', call: ['HGETALL', hash] },
       { right: '+hexists', call: ['HEXISTS', hash, 'f'] },
       { right: '+unlink', writes: true, call: ['UNLINK', hash] },
+      // For backups.
+      { right: '+scan', call: ['SCAN', '0', 'COUNT', '1'] },
       { right: '+eval', call: ['EVAL', 'return 1', '1', own] },
       { right: '+evalsha', call: ['EVALSHA', '0'.repeat(40), '1', own] },
       ...keys.map((key): Try => ({ right: `~${prefix}*`, call: ['EVAL', 'return 1', '1', key] })),

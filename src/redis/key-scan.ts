@@ -7,7 +7,7 @@ import type { RedisLink } from './link.ts';
 import { factsOf, parseInfo } from './server-info.ts';
 
 /** Every number of going over keys. */
-export const SCANNING = Object.freeze({
+const SCANNING = Object.freeze({
   /** Keys that a server looks at for one page, about: a tenth of a millisecond of its time, in which it serves nobody else. */
   count: 100,
   /** A server that is away is waited for so long, in ms: longer than a fail-over takes. */

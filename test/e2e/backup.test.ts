@@ -1,10 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { verifyBackup } from '../../src/backup/verify.ts';
-import type { FileId } from '../../src/files/records.ts';
+import { fileId } from '../../src/files/records.ts';
 import type { Forebay } from '../../src/forebay.ts';
 import { createForebay } from '../../src/forebay.ts';
 import type { Database } from '../../src/postgres/database.ts';
@@ -12,35 +10,16 @@ import { openDatabase } from '../../src/postgres/database.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import type { Service } from '../../src/service/server.ts';
 import { startService } from '../../src/service/server.ts';
+import type { Ended } from '../support/backup-runs.ts';
+import { FILES, ids, inShell, leftovers, run, TOKEN } from '../support/backup-runs.ts';
 import { startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { Program, ProgramOptions } from '../support/program.ts';
-import { root, runProgram } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { runProgram } from '../support/program.ts';
+import { startRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
-
-const TOKEN = 'a-token-of-enough-length';
-/** A chunk and a part of another. */
-const FILES = 1_300;
-const ids = Array.from({ length: FILES }, (_, n) => `00000000-0000-4000-8000-${String(n + 1).padStart(12, '0')}`);
-
-interface Ended {
-  readonly code: number | NodeJS.Signals;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function ended(program: Program): Promise<Ended> {
-  const code = await program.exited;
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
-}
-
-async function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
-  await using program = runProgram(args, options);
-  return await ended(program);
-}
 
 let postgres: TestPostgres;
 let dir: Awaited<ReturnType<typeof tempDir>>;
@@ -51,24 +30,7 @@ afterAll(async () => {
   await postgres.stop();
   await dir[Symbol.asyncDispose]();
 });
-
 const inDir = (name: string): string => path.join(dir.path, name);
-const leftovers = (): string[] => readdirSync(dir.path).filter((name) => name.endsWith('.part'));
-async function* only(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
-}
-
-/** A folder with room for `kib`; `null` where nothing may be mounted. */
-function smallDisk(kib: number): { readonly path: string; [Symbol.dispose](): void } | null {
-  const folder = inDir(`disk-${kib}`);
-  mkdirSync(folder);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kib}k`, 'tmpfs', folder], { stdio: 'ignore' });
-  } catch {
-    return null;
-  }
-  return { path: folder, [Symbol.dispose]: () => void execFileSync('umount', [folder]) };
-}
 
 describe.each([
   ['one server', startRedis],
@@ -156,7 +118,7 @@ describe.each([
 
   test('what was backed up comes back after Redis was emptied, but for what has changed, and a second run finds it all', async () => {
     const { code, stdout } = await ask(['backup', '--out', file, '--json']);
-    expect([code, leftovers()]).toEqual([0, []]);
+    expect([code, leftovers(dir.path)]).toEqual([0, []]);
     expect(JSON.parse(stdout)).toMatchObject({ file, compression: 'zstd', entries: { 'file:info': FILES, 'file:meta': 100 }, popular: 3 });
     expect(JSON.parse(stdout)).toMatchObject({ bytes: readFileSync(file).length });
     await database.query('update forebay.file_info set name = $1 where size % 10 = 0', ['b']);
@@ -191,23 +153,22 @@ describe.each([
       code: 0,
       stdout: expect.stringMatching(/0 put back as they were, 0 loaded anew, 1398 were there/),
     });
-    await forebay.files.create({ id: ids[0] as FileId, path: '/a', size: 1, mimeType: 'text/plain', ownerId: 'ann' });
+    await forebay.files.create({ id: fileId(ids[0] as string), path: '/a', size: 1, mimeType: 'text/plain', ownerId: 'ann' });
     await fill();
   });
 
   test('a backup on standard output is restored from standard input, and what is said goes to standard error', async () => {
-    const command = [
-      'bash',
-      '-c',
-      `"${process.execPath}" dist/cli/main.js backup --out - --compress gzip --json --url ${service.url} > '${file}'`,
-    ] as const;
-    const { code, stdout, stderr } = await run([], withToken({ command, cwd: root }));
+    const command = inShell('', `> '${file}'`);
+    const { code, stdout, stderr } = await ask(['backup', '--out', '-', '--compress', 'gzip', '--json'], { command });
     expect([code, stdout]).toEqual([0, '']);
     expect(JSON.parse(stderr)).toMatchObject({ file: null, compression: 'gzip' });
     await flush();
     const temporary = inDir(`tmp-${kind}`);
     mkdirSync(temporary);
-    const restored = await ask(['restore', '-', '--fast', '--ttl', 'new'], { input: readFileSync(file), env: { TMPDIR: temporary } });
+    const restored = await ask(['restore', '-', '--fast', '--ttl', 'new'], {
+      command: inShell('', `< '${file}'`),
+      env: { TMPDIR: temporary },
+    });
     expect(restored).toMatchObject({
       code: 0,
       stdout: expect.stringContaining(`Of ${FILES + 100} entries ${FILES + 100} put back as they were`),
@@ -236,15 +197,15 @@ describe.each([
       const hold = Promise.withResolvers<void>();
       gate = hold.promise;
       await using program = begin(['backup', '--out', file]);
-      await eventually(async () => expect([passed >= 2, leftovers().length]).toEqual([true, 1]));
+      await eventually(async () => expect([passed >= 2, leftovers(dir.path).length]).toEqual([true, 1]));
       program.kill(signal);
       expect(await program.exited).toBe(signal === 'SIGINT' ? 130 : 'SIGKILL');
       hold.resolve();
-      expect([existsSync(file), leftovers().length]).toEqual([false, signal === 'SIGINT' ? 0 : 1]);
+      expect([existsSync(file), leftovers(dir.path).length]).toEqual([false, signal === 'SIGINT' ? 0 : 1]);
     }
     gate = Promise.resolve();
     expect(await ask(['backup', '--out', file])).toMatchObject({ code: 0 });
-    expect([existsSync(file), leftovers()]).toEqual([true, []]);
+    expect([existsSync(file), leftovers(dir.path)]).toEqual([true, []]);
   });
 
   test('a restore that is killed half-way is gone on with by the next run', async () => {
@@ -290,142 +251,5 @@ describe.each([
     expect(await stored()).toEqual([]);
     expect(passed).toBe(0);
     await fill();
-  });
-});
-
-describe('bad input', () => {
-  let redis: Awaited<ReturnType<typeof startRedis>>;
-  let forebay: Forebay;
-  let service: Service;
-  let url: string;
-  const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
-    run([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
-
-  beforeAll(async () => {
-    redis = await startRedis({ args: ['--requirepass', 'secret'] });
-    url = await postgres.createDatabase('backup_bad');
-    const database = await openDatabase(url);
-    await migrate(database);
-    // Names that cannot be compressed, so that the backup does not fit.
-    await database.exec(`
-      insert into forebay.file_info (id, name, path, size, mime_type, owner_id)
-      select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, md5(n::text), '/a/' || md5('x' || n) || md5('y' || n), n, 'text/plain', 'ann' from generate_series(1, ${FILES}) n`);
-    await database.close();
-    forebay = await createForebay({
-      database: url,
-      redis: `redis://:secret@127.0.0.1:${redis.port}`,
-      warm: 'off',
-      cache: { budgetMs: 5000 },
-    });
-    service = await startService({ forebay, config: { port: 0, token: TOKEN } });
-    await eventually(async () => {
-      await forebay.files.getMany(ids);
-      const inspections = await Promise.all(ids.map((id) => forebay.files.inspect(id)));
-      expect(inspections.every(({ remote }) => remote.state === 'fresh')).toBe(true);
-    });
-  });
-  afterAll(async () => {
-    await service.close();
-    await forebay.close();
-    await redis.stop();
-  });
-
-  test('a full disk ends it with exit code 1, and keeps the file of before', async () => {
-    const disk = smallDisk(64);
-    const folder = disk?.path ?? inDir('disk-64');
-    const file = path.join(folder, 'a.forebay');
-    writeFileSync(file, 'before');
-    try {
-      const command = [
-        'bash',
-        '-c',
-        `${disk === null ? 'ulimit -f 64;' : ''} exec "$0" "$@"`,
-        process.execPath,
-        path.join(root, 'dist/cli/main.js'),
-      ] as const;
-      const { code, stdout, stderr } = await ask(['backup', '--out', file, '--force'], { command });
-      expect([code, stdout]).toEqual([1, '']);
-      expect(stderr).toMatch(disk === null ? /OUTPUT_FAILED: .*larger than files may be/ : /OUTPUT_FAILED: .*the disk is full; make room/);
-      expect(readdirSync(folder)).toEqual(['a.forebay']);
-      expect(readFileSync(file, 'utf8')).toBe('before');
-    } finally {
-      disk?.[Symbol.dispose]();
-    }
-  });
-
-  test('a full disk behind standard output, and one on which standard input is kept, are told too', async () => {
-    const command = ['bash', '-c', `"${process.execPath}" dist/cli/main.js backup --out - --url ${service.url} > /dev/full`] as const;
-    expect(await run([], { command, cwd: root, env: { FOREBAY_TOKEN: TOKEN } })).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/OUTPUT_FAILED: standard output could not be written: the disk is full/),
-    });
-    const disk = smallDisk(32);
-    if (disk === null) return;
-    try {
-      const file = inDir('whole.forebay');
-      await ask(['backup', '--out', file]);
-      expect(await ask(['restore', '-'], { input: readFileSync(file), env: { TMPDIR: disk.path } })).toMatchObject({
-        code: 1,
-        stderr: expect.stringMatching(/OUTPUT_FAILED: standard input could not be kept .*ENOSPC.*set TMPDIR/),
-      });
-      expect(readdirSync(disk.path)).toEqual([]);
-    } finally {
-      disk[Symbol.dispose]();
-    }
-  });
-
-  test('a file that is there is replaced only with --force, and then by a whole one', async () => {
-    const file = inDir('there.forebay');
-    writeFileSync(file, 'before');
-    expect(await ask(['backup', '--out', file])).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining('is there already; name another file, or add --force'),
-    });
-    expect(readFileSync(file, 'utf8')).toBe('before');
-    expect(await ask(['backup', '--out', file, '--force'])).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining(`written: ${FILES} entries`),
-    });
-    expect(await verifyBackup(only(readFileSync(file)))).toMatchObject({ entries: { 'file:info': FILES, 'file:meta': 0 } });
-    truncateSync(file, 1000);
-    expect(await ask(['restore', file])).toMatchObject({ code: 2, stderr: expect.stringContaining('ends early') });
-    rmSync(file);
-  });
-
-  test.each([
-    ['no file named', ['backup'], 2, /required option '--out <FILE>'/],
-    ['a folder that is not there', ['backup', '--out', '/nowhere/a'], 2, /cannot be written \(ENOENT\)/],
-    ['a device', ['backup', '--out', '/dev/null', '--force'], 2, /is no file; name one, or use --out -/],
-    ['another way to compress', ['backup', '--out', '/tmp/a', '--compress', 'rar'], 2, /Allowed choices are zstd, gzip, none/],
-    ['a folder to restore', ['restore', '/tmp'], 2, /is no file/],
-    ['another TTL', ['restore', '/tmp/a', '--ttl', 'old'], 2, /Allowed choices are keep, new/],
-  ])('%s is a clear error', async (_, args, code, words) => {
-    expect(await ask(args)).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(words) });
-    expect(existsSync('/tmp/a')).toBe(false);
-  });
-
-  test('a wrong token, a wrong password of Redis or of the database, and no service are told, and no file is left', async () => {
-    const file = inDir('never.forebay');
-    expect(await ask(['backup', '--out', file], { env: { FOREBAY_TOKEN: 'another-token-of-that-length' } })).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('UNAUTHORIZED'),
-    });
-    const alone = ['backup', '--out', file, '--alone'];
-    expect(await run([...alone, '--database-url', url, '--redis-url', `redis://:wrong@127.0.0.1:${redis.port}`])).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/WRONGPASS[^]*REDIS_UNAVAILABLE/),
-    });
-    const wrong = new URL(url);
-    wrong.username = 'nobody';
-    wrong.password = 'wrong';
-    expect(await run([...alone, '--database-url', wrong.href, '--redis-url', redis.url])).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('DATABASE_UNAVAILABLE'),
-    });
-    expect(await run(['backup', '--out', file, '--url', `http://127.0.0.1:${await freePort()}`])).toMatchObject({
-      code: 1,
-      stderr: expect.stringContaining('start one, or give --url'),
-    });
-    expect([existsSync(file), leftovers()]).toEqual([false, []]);
   });
 });

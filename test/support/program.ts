@@ -29,7 +29,7 @@ export interface ProgramOptions {
   readonly command?: readonly [string, ...string[]];
   readonly cwd?: string;
   /** What it finds on standard input. @defaultValue nothing */
-  readonly input?: string | Buffer;
+  readonly input?: string;
 }
 
 /** Starts the program in a process group of its own, without a terminal. */

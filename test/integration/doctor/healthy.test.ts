@@ -30,7 +30,7 @@ async function startSoundSentinels(): Promise<TestSentinels> {
 }
 
 const RIGHTS =
-  '+ping +hello +client|setname +info +select +time +get +mget +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe'.split(
+  '+ping +hello +client|setname +info +select +time +get +mget +scan +set +unlink +pttl +type +hget +hset +hmget +hgetall +hexists +eval +evalsha +publish +subscribe +unsubscribe'.split(
     ' ',
   );
 
