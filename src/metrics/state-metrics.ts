@@ -6,7 +6,7 @@ export interface StateSources {
   readonly follower: Follower;
   readonly maxStalenessMs: number;
   /** Connections of the database. */
-  readonly pool: () => { readonly total: number; readonly idle: number; readonly waiting: number };
+  readonly pool: () => { readonly total: number; readonly idle: number; readonly limit: number; readonly waiting: number };
   /** Monotonic ms. */
   readonly now: () => number;
 }
@@ -46,6 +46,7 @@ const GAUGES: readonly Gauge[] = [
   ],
   ['forebay_database_connections', 'Open connections to the database.', ({ pool }) => pool().total],
   ['forebay_database_connections_idle', 'Open connections to the database without work.', ({ pool }) => pool().idle],
+  ['forebay_database_connections_limit', 'Connections to the database that may be open at once.', ({ pool }) => pool().limit],
   ['forebay_database_waiting', 'Callers that wait for a connection to the database.', ({ pool }) => pool().waiting],
 ];
 

@@ -24,6 +24,8 @@ export interface PoolStats {
   /** Connections that are open. PGlite has one. */
   readonly total: number;
   readonly idle: number;
+  /** That may be open at once. */
+  readonly limit: number;
   /** Callers that wait for a connection. */
   readonly waiting: number;
 }

@@ -126,7 +126,8 @@ class PostgresDatabase implements Database {
   }
 
   stats(): PoolStats {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount + this.#transactions.waiting };
+    const { totalCount: total, idleCount: idle, waitingCount, options } = this.#pool;
+    return { total, idle, limit: options.max, waiting: waitingCount + this.#transactions.waiting };
   }
 
   lane(): Queryable {

@@ -65,7 +65,7 @@ class PgliteDatabase implements Database {
   }
 
   stats(): PoolStats {
-    return { total: 1, idle: this.#running === 0 ? 1 : 0, waiting: Math.max(0, this.#running - 1) };
+    return { total: 1, idle: this.#running === 0 ? 1 : 0, limit: 1, waiting: Math.max(0, this.#running - 1) };
   }
 
   lane(): Queryable {

@@ -61,7 +61,7 @@ export function calmVitals(): Vitals {
       ],
       findings: [],
     },
-    database: { kind: 'postgres', pool: { total: 10, idle: 10, waiting: 0 } },
+    database: { kind: 'postgres', pool: { total: 10, idle: 10, limit: 10, waiting: 0 } },
     outbox: { depth: 0, alertAbove: 1000 },
     pacer: { recovering: false, load: 50, calmLoad: 50 },
     warming: { running: false, loaded: 0, found: 0 },

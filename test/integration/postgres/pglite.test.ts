@@ -77,7 +77,7 @@ describe('a database in a folder (PGlite)', () => {
     });
     await expect(failing).rejects.toThrow('changed my mind');
     expect(await database.query('select * from t')).toEqual([]);
-    expect(database.stats()).toEqual({ total: 1, idle: 1, waiting: 0 });
+    expect(database.stats()).toEqual({ total: 1, idle: 1, limit: 1, waiting: 0 });
     await Promise.all([database.close(), database.close()]);
     await expect(database.query('select 1')).rejects.toMatchObject({ code: 'CLOSED' });
   });
