@@ -20,8 +20,8 @@ const TAKING = Object.freeze({
   patienceMs: 30_000,
   /** At the beginning it is waited for so long only, in ms: one that is down is no news to wait for. */
   startMs: 5_000,
-  /** Between two pages Redis and this process have at least as long for others as the page took, and so long at least and at most, in ms. */
-  leastPauseMs: 1,
+  /** Between two pages Redis and this process have twice as long for others as the page took, and so long at least and at most, in ms. */
+  leastPauseMs: 2,
   mostPauseMs: 100,
   /** Popular keys in one question. */
   popularPage: 5_000,
@@ -122,7 +122,7 @@ async function* entryChunks(
       }
     }
     const tookMs = performance.now() - startedAt;
-    await pause(Math.min(Math.max(tookMs, TAKING.leastPauseMs), TAKING.mostPauseMs), undefined, { signal });
+    await pause(Math.min(Math.max(2 * tookMs, TAKING.leastPauseMs), TAKING.mostPauseMs), undefined, { signal });
   }
   for (const [cache, { lines, at }] of waiting) if (lines.size > 0) yield await writer.entries(cache, lines, at);
 }

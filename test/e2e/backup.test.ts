@@ -253,3 +253,19 @@ describe.each([
     await fill();
   });
 });
+
+test('on the embedded default they ask the service that has it open', async () => {
+  const files = inDir('files');
+  mkdirSync(files);
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) writeFileSync(path.join(files, name), name);
+  await using program = runProgram(['start', '--data', inDir('data'), '--index', files, '--port', '0']);
+  const url = await program.url();
+  const id = /files\/([0-9a-f-]{36})/.exec((await program.printed(/files\/([0-9a-f-]{36})/))[0])?.[1] ?? '';
+  const file = inDir('embedded.forebay');
+  await eventually(async () => {
+    await fetch(`${url}/v1/files/${id}`);
+    const made = await run(['backup', '--out', file, '--force', '--json', '--url', url]);
+    expect(JSON.parse(made.stdout)).toMatchObject({ entries: { 'file:info': 1 } });
+  });
+  expect(await run(['restore', file, '--url', url])).toMatchObject({ code: 0, stdout: expect.stringContaining('1 were there') });
+});
