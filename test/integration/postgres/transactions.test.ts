@@ -307,6 +307,6 @@ it('a connection that was begun when the process, or the server, stood still is 
   proxy.impose({ select: ({ id }) => id === (stalled ??= id), toClient: { stop: true } });
   const url = new URL(server.url);
   url.port = String(proxy.port);
-  await using database = await openDatabase(url.href, { connectTimeoutMs: 200 });
+  await using database = await openDatabase(url.href, { connectTimeoutMs: 1000 });
   expect(await database.query('select 1 as one')).toEqual([{ one: 1 }]);
 });
