@@ -211,15 +211,16 @@ export class FlightPath<K, V> {
       this.#p.counts.fills.tainted += 1;
       return;
     }
+    // What is restored comes in no order, and lies in a chunk of a backup that it would keep in memory whole.
+    if (flight.kept !== null) return;
     const [here, there] = entry.absent ? [this.#p.absents, this.#p.values] : [this.#p.values, this.#p.absents];
     there.delete(flight.text);
     const kept = here.peek(flight.text);
     if (kept !== undefined)
       countLifetime(this.#p.counts.lifetimes, kept, this.#o.clock.now(), flight.kind === 'refresh' ? 'refresh' : 'load');
     this.#p.reuse.put(entry.hash, entry.expiresAt);
-    // The best keys are warmed first: the lesser ones that come after them push none of them out. What is restored comes in no order.
-    const isForRemoteOnly = flight.kept !== null || !here.hasRoom(entry.bytes);
-    if (flight.kind === 'warm' && flight.waiters === 0 && kept === undefined && isForRemoteOnly) return;
+    // The best keys are warmed first: the lesser ones that come after them push none of them out.
+    if (flight.kind === 'warm' && flight.waiters === 0 && kept === undefined && !here.hasRoom(entry.bytes)) return;
     // Too large to keep: the older one goes all the same, or it would be served after this one was.
     if (entry.json.length > this.#o.maxEntryBytes) here.delete(flight.text);
     else here.set(flight.text, entry, entry.hash);

@@ -125,6 +125,19 @@ test('a reader who comes meanwhile is answered by what the source has said, and 
   expect(cache.stats().counts.lookups).toMatchObject({ loaded: 1 });
 });
 
+test('what is in process memory stays as it is, unless the source has something newer', async () => {
+  const cache = await open();
+  for (const key of ['same', 'moved']) put(key, 1);
+  await cache.getMany(['same', 'moved']);
+  await cache.idle();
+  for (const key of ['same', 'moved']) server.redis.unlink(`c:{${key}}`);
+  // As by someone whose message has not come yet.
+  put('moved', 2);
+  expect((await cache.restore([kept('same', 1), kept('moved', 1)])).outcomes).toEqual(['restored', 'loaded']);
+  expect(cache.peek('same')).toEqual({ version: 1, text: 'of the source' });
+  expect(await cache.get('moved')).toEqual({ version: 2, text: 'of the source' });
+});
+
 test('a reader waits no longer for Redis because a restore does', async () => {
   const cache = await open({ budgetMs: 10 });
   put('a', 1);
