@@ -157,7 +157,8 @@ export class RecoveryTracker {
         wellSince: null,
       };
       const text = causesInWords(causes);
-      logger.warn({ recovery: this.#number, causes }, `a recovery begins: ${text}`);
+      // What is amiss has a line of its own already, from whoever saw it.
+      logger.debug({ recovery: this.#number, causes }, `a recovery begins: ${text}`);
       onEvent('warning', `A recovery begins: ${text}.`);
     }
     const course = this.#course;

@@ -54,6 +54,7 @@ class Run {
   readonly #witness: Witness;
   readonly #signal: AbortSignal;
   readonly #startedAt = performance.now();
+  readonly #durationMs: number;
   readonly #deadline: number;
   #ranOut = false;
   #turnEndsAt = this.#startedAt + TURN_MS;
@@ -69,6 +70,7 @@ class Run {
     this.#tally = tally;
     this.#witness = witness;
     this.#signal = signal;
+    this.#durationMs = durationMs;
     this.#deadline = this.#startedAt + durationMs;
   }
 
@@ -87,7 +89,7 @@ class Run {
   /** Calls are due at even distances; workers take them in order. Due ones are no queue but a number, so that a backlog of any length costs nothing. */
   async open(rate: number): Promise<Span> {
     const dueAt = (n: number): number => this.#startedAt + (n * 1000) / rate;
-    const last = Math.ceil(((this.#deadline - this.#startedAt) * rate) / 1000);
+    const last = Math.ceil((this.#durationMs * rate) / 1000);
     this.#free = this.#load.concurrency;
     while (this.#next < last && this.#goesOn()) {
       const now = performance.now();
