@@ -19,8 +19,13 @@ it.each([3, 30])('killed, and started again empty after %d s', async (seconds) =
   });
   judge(`one server, gone for ${seconds} s`, load.report());
   expect(backMs).toBeLessThan(BACK_WITHIN_MS);
-  for (const recovery of await recovered(load)) {
-    expect(recovery).toMatchObject({ causes: expect.arrayContaining(['redis_away', 'redis_empty']), verified: 'anew', number: 1 });
+  const recoveries = await recovered(load);
+  // Whoever comes second may find it filled already, by the one who found it empty.
+  expect(recoveries).toContainEqual(
+    expect.objectContaining({ causes: expect.arrayContaining(['redis_away', 'redis_empty']), verified: 'anew' }),
+  );
+  for (const recovery of recoveries) {
+    expect(recovery).toMatchObject({ causes: expect.arrayContaining(['redis_away']), number: 1 });
     expect(recovery.reachedAfterMs).toBeGreaterThanOrEqual(seconds * 1000 - 250);
     expect(recovery.verifiedAfterMs).toBeGreaterThanOrEqual(recovery.reachedAfterMs ?? Infinity);
     expect(recovery.warmedAfterMs).toBeGreaterThanOrEqual(recovery.verifiedAfterMs ?? Infinity);
