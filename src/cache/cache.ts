@@ -285,7 +285,8 @@ class TwoTierCache<K, V> implements Cache<K, V> {
       },
       loading: {
         running: sum((some) => some.running),
-        queued: sum((some) => some.queued),
+        // Nobody waits for what is restored.
+        queued: loads.queued,
         abandoned: sum((some) => some.abandoned),
         flights: flights.size,
       },

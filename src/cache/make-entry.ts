@@ -142,7 +142,7 @@ export class EntryMaker<K, V> {
     if (wire === null) return null;
     try {
       // Copied, since the reply is a view into a chunk of the socket's that would be kept alive whole.
-      const json = wire.absent ? NO_BYTES : Buffer.from(wire.json);
+      const json = wire.absent ? NO_BYTES : ownCopy(wire.json);
       const value = wire.absent ? null : (parseFrozen(json) as V);
       const ageMs = Math.max(0, read.serverNow - wire.loadedAt);
       const { absent, version, ttlMs, point, buckets } = wire;
@@ -211,6 +211,13 @@ export class EntryMaker<K, V> {
       bytes: entryBytes(key, entry.value, entry.json, entry.buckets),
     };
   }
+}
+
+/** In memory of its own: a small Buffer lies on a page of 8 KiB of Node's pool, among others that are long gone, and would keep it alive whole. */
+function ownCopy(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }
 
 function checkTraits(traits: ValueTraits): ValueTraits {

@@ -54,11 +54,18 @@ function toJson(key: unknown, value: unknown): Buffer | null | ForebayError {
   if (value === null || value === undefined) return null;
   try {
     const json = JSON.stringify(value);
-    if (json !== undefined) return Buffer.from(json);
+    if (json !== undefined) return inOwnMemory(json);
   } catch (cause) {
     return new ForebayError('SOURCE_SHAPE', `the value of "${String(key)}" cannot be written as JSON`, { cause });
   }
   return new ForebayError('SOURCE_SHAPE', `the value of "${String(key)}" is ${describe(value)}, which JSON cannot hold`);
+}
+
+/** Not in a page of Node's pool, which an entry that is kept would keep alive whole. */
+function inOwnMemory(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 function describe(value: unknown): string {
