@@ -102,7 +102,7 @@ function unreachable(url: URL, error: unknown): ForebayError {
 
 function whyOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `none within ${ANSWER_MS / 1000} s`;
+  if (error.name === 'TimeoutError') return 'none in time';
   const { cause } = error;
   if (cause instanceof Error) return 'code' in cause ? String(cause.code) : cause.message;
   return error.message;

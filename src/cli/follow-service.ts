@@ -11,17 +11,23 @@ const MAX_LINE = 4 * 1024 ** 2;
  * Asks a service for something that takes its time and is told line by line; resolves to its result, and tells of progress on the way.
  * @throws {ForebayError} as `askService`; and what the service says went wrong on the way
  */
-export async function followService(path: string, options: AskOptions, onProgress: (progress: unknown) => void): Promise<unknown> {
+export async function followService(
+  path: string,
+  options: AskOptions & { readonly silenceMs?: number },
+  onProgress: (progress: unknown) => void,
+): Promise<unknown> {
+  const { silenceMs = SILENCE_MS } = options;
   const quiet = new AbortController();
-  const response = await openAnswer(path, { ...options, signal: AbortSignal.any([options.signal, quiet.signal]) });
-  if (response.body === null) throw refusal(response.status, undefined, options);
   let timer: NodeJS.Timeout | undefined;
   const heard = (): void => {
     clearTimeout(timer);
-    timer = setTimeout(() => quiet.abort(), SILENCE_MS);
+    timer = setTimeout(() => quiet.abort(), silenceMs);
   };
+  // A service that takes the question and never answers is as silent as one that stops in the midst.
+  heard();
   try {
-    heard();
+    const response = await openAnswer(path, { ...options, signal: AbortSignal.any([options.signal, quiet.signal]) });
+    if (response.body === null) throw refusal(response.status, undefined, options);
     for await (const line of linesOf(response.body, heard)) {
       if (line === '') continue;
       const said = parsed(line);
@@ -31,7 +37,7 @@ export async function followService(path: string, options: AskOptions, onProgres
     }
   } catch (error) {
     if (options.signal.aborted || error instanceof ForebayError) throw error;
-    throw brokenOff(options, quiet.signal.aborted ? `it was silent for ${SILENCE_MS / 1000} s` : 'the connection broke', error);
+    throw brokenOff(options, quiet.signal.aborted ? `it was silent for ${silenceMs / 1000} s` : 'the connection broke', error);
   } finally {
     clearTimeout(timer);
   }

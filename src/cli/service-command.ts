@@ -12,6 +12,9 @@ import { openRuntime } from './runtime.ts';
 import { addSettingFlags, configOf } from './setting-flags.ts';
 import type { Shell } from './shell.ts';
 
+/** An answer whose body is to come begins within so long, in ms: longer than a service waits itself for a Redis that is away. */
+const BEGIN_MS = 60_000;
+
 const USED: ReadonlySet<string> = new Set(['host', 'port', 'token', 'tokenFile']);
 const isUsed = ({ name }: ConfigOption): boolean => USED.has(name);
 
@@ -99,6 +102,15 @@ function callerOf(url: URL, token: string | null, shell: Shell): ServiceCaller {
     ask: async (path, schema, more = {}) => checked(schema, await askService(path, { ...options, ...more })),
     follow: async (path, { progress, result }, { onProgress, ...more }) =>
       checked(result, await followService(path, { ...options, ...more }, (told) => onProgress(checked(progress, told)))),
-    open: (path, more = {}) => openAnswer(path, { ...options, ...more }),
+    open: async (path, more = {}) => {
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(new DOMException('no answer began', 'TimeoutError')), BEGIN_MS);
+      try {
+        return await openAnswer(path, { ...options, ...more, signal: AbortSignal.any([options.signal, late.signal]) });
+      } finally {
+        // From here on the answer takes its time.
+        clearTimeout(timer);
+      }
+    },
   };
 }

@@ -11,6 +11,9 @@ const BINARY = 'application/octet-stream';
 /** The header of a backup and one chunk. */
 const MAX_BODY_BYTES = LIMITS.rawBytes + 2 * LIMITS.headBytes;
 
+/** A client that takes nothing for so long, in ms, is given up: while its backup is under way nobody else gets one. */
+const STALLED_MS = 120_000;
+
 const backupQuery = z.strictObject({
   compress: z.enum(COMPRESSIONS).optional().describe('How chunks are compressed; zstd where the service has it, else gzip.'),
 });
@@ -73,10 +76,23 @@ function backupRoute(app: App, forebay: Pick<Forebay, 'backup'>, closing: AbortS
       const pieces = forebay.backup({ signal, ...(compress === undefined ? {} : { compression: compress }) })[Symbol.asyncIterator]();
       // What cannot be begun is a problem like any other; from then on the backup itself says what went wrong.
       const first = await pieces.next();
-      const body = Readable.from(withFirst(first, pieces), { objectMode: false, highWaterMark: 1 });
+      const taken = whileTaken(withFirst(first, pieces), STALLED_MS, () => reply.raw.destroy());
+      const body = Readable.from(taken, { objectMode: false, highWaterMark: 1 });
       return reply.header('content-type', BINARY).header('cache-control', 'no-store').header('x-accel-buffering', 'no').send(body);
     },
   });
+}
+
+/** The same, piece by piece; `giveUp` is called when one is not taken for so long, in ms. */
+export async function* whileTaken<T>(pieces: AsyncIterable<T>, stalledMs: number, giveUp: () => void): AsyncGenerator<T> {
+  for await (const piece of pieces) {
+    const timer = setTimeout(giveUp, stalledMs);
+    try {
+      yield piece;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 }
 
 async function* withFirst(first: IteratorResult<Uint8Array>, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
