@@ -9,6 +9,7 @@ import type { Pacer } from './cache/pacer.ts';
 import { pause } from './cache/pacer.ts';
 import type { PopularArchive, PopularStore } from './cache/popular-store.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
+import { Rounds } from './cache/rounds.ts';
 import type { RestoreResult } from './cache/restores.ts';
 import { MAX_TTL_MS } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
@@ -18,14 +19,10 @@ import { fileId } from './files/records.ts';
 
 /** Every number of restoring. */
 export const RESTORING = Object.freeze({
-  /** Entries in one round, and so in one question for versions: this process serves others between two of them. After a round of which some failed half as many, down to `leastBatch`. */
+  /** Entries in one round, and so in one question for versions: this process serves others between two of them. */
   batch: 250,
-  leastBatch: 25,
   /** Pauses before what failed is tried again, in ms: soon, and at last when a lease that was given too late to be heard of has ended. */
   againMs: [100, 1_000, 12_000],
-  /** Rounds in a row of which everything failed, after which it gives up; pauses between them begin so long and double, in ms, up to 32 times. */
-  maxBadRounds: 8,
-  backOffMs: 100,
   /** An entry that had less to live, in ms, gets a TTL as if it had been loaded now: its version was just looked at, and it would be gone before anybody asks. */
   leastTtlMs: 30_000,
   /** Longest wait for the database to say where its log of changes is, in ms. */
@@ -88,8 +85,7 @@ export class BackupRestorer {
   readonly #signal: AbortSignal;
   readonly #onProgress: (counts: RestoreCounts) => void;
   readonly #counts: Counts = { entries: 0, restored: 0, loaded: 0, found: 0, absent: 0, failed: 0, popular: 0 };
-  #size: number = RESTORING.batch;
-  #badRounds = 0;
+  readonly #rounds = new Rounds(systemClock, RESTORING.batch);
 
   constructor(parts: RestoreParts, options: RestoreOptions) {
     this.#p = parts;
@@ -156,7 +152,7 @@ export class BackupRestorer {
     for (let at = 0; at < entries.length;) {
       this.#signal.throwIfAborted();
       if (!this.#fast) await this.#p.pacer.turn(this.#signal);
-      const batch = entries.slice(at, at + this.#size);
+      const batch = entries.slice(at, at + this.#rounds.size);
       at += batch.length;
       const result = await (this.#dryRun ? target.compare(batch, { signal: this.#signal }) : target.restore(batch));
       let bad = 0;
@@ -170,18 +166,9 @@ export class BackupRestorer {
         this.#counts[outcome] += 1;
       });
       this.#onProgress({ ...this.#counts });
-      await this.#judge(bad, batch.length, result.error);
+      if (!(await this.#rounds.judge(bad, batch.length, this.#signal))) throw whyNothingGoes(this.#p.tier, result.error);
     }
     return failed;
-  }
-
-  /** Smaller rounds while some fail, and an end when nothing goes. */
-  async #judge(bad: number, of: number, error: ForebayError | null): Promise<void> {
-    this.#size = bad === 0 ? Math.min(RESTORING.batch, this.#size * 2) : Math.max(RESTORING.leastBatch, Math.floor(this.#size / 2));
-    this.#badRounds = bad < of ? 0 : this.#badRounds + 1;
-    if (this.#badRounds === 0) return;
-    if (this.#badRounds >= RESTORING.maxBadRounds) throw whyNothingGoes(this.#p.tier, error);
-    await pause(systemClock, RESTORING.backOffMs * 2 ** Math.min(this.#badRounds - 1, 5), this.#signal);
   }
 
   async #mergePopular(popular: readonly BackedUpPopular[]): Promise<void> {

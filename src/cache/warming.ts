@@ -8,21 +8,16 @@ import { pause } from './pacer.ts';
 import { PopularList } from './popular-list.ts';
 import type { PopularStore, WarmKey } from './popular-store.ts';
 import type { RemoteTier } from './remote-tier.ts';
+import { Rounds } from './rounds.ts';
 
 /** Every number of warming. */
 export const WARMING = Object.freeze({
   /** Keys in one round, and so in one call of the source. */
   batch: 500,
-  /** After a round of which something failed the next one has half as many, down to so many. */
-  leastBatch: 50,
   /** Times that the keys are gone through, but for the first only those of rounds of which something failed. */
   passes: 3,
   /** Pause between two passes, in ms: as long as a lease lasts. */
   betweenPassesMs: 12_000,
-  /** Pause after a round of which everything failed, in ms; doubles with each further one, up to 32 times. */
-  backOffMs: 100,
-  /** Rounds in a row of which everything failed, after which warming gives up. */
-  maxBadRounds: 8,
   /** Permission to warm lasts so long, in ms: somebody else takes over after an instance that ended in the middle of it. */
   leaseMs: 30_000,
   /** It is asked for anew so often, in ms. */
@@ -246,10 +241,9 @@ export class Warmer {
     const { clock, pacer } = this.#o;
     const { counts, signal } = course;
     const missed: WarmKey[] = [];
-    let size: number = WARMING.batch;
-    let bad = 0;
+    const rounds = new Rounds(clock, WARMING.batch);
     while (!this.#again) {
-      const batch = await take(size);
+      const batch = await take(rounds.size);
       if (batch.length === 0) break;
       await pacer.turn(signal);
       if (!(await this.#renew(course))) return 'elsewhere';
@@ -259,11 +253,7 @@ export class Warmer {
       if (result.failed === 0 || isLast) this.#settle(counts, batch.length, result);
       else missed.push(...batch);
       course.onProgress({ ...counts });
-      // The remote tier is slow, most often: its answers have to come within a read's budget.
-      size = result.failed === 0 ? Math.min(WARMING.batch, size * 2) : Math.max(WARMING.leastBatch, Math.floor(size / 2));
-      bad = result.failed < batch.length ? 0 : bad + 1;
-      if (bad >= WARMING.maxBadRounds) return 'failed';
-      if (bad > 0) await pause(clock, WARMING.backOffMs * 2 ** Math.min(bad - 1, 5), signal);
+      if (!(await rounds.judge(result.failed, batch.length, signal))) return 'failed';
     }
     return missed;
   }

@@ -1,5 +1,6 @@
 import type { Pacer } from '../cache/pacer.ts';
 import { pause } from '../cache/pacer.ts';
+import { Rounds } from '../cache/rounds.ts';
 import type { WarmResult } from '../cache/cache-types.ts';
 import type { WarmOutcome } from '../cache/warming.ts';
 import { WARMING } from '../cache/warming.ts';
@@ -12,19 +13,14 @@ import type { FileId } from './records.ts';
 
 /** Every number of warming what somebody named. */
 export const WARM_FILES = Object.freeze({
-  /** Files in one round, and so in one call of the database; after a round of which something failed half as many, down to the least, and then more again. */
+  /** Files in one round, and so in one call of the database. */
   batch: 500,
-  leastBatch: 50,
   /** Records that one statement looks at to find those that are meant: 5 to 10 ms of Postgres. */
   page: 5000,
   /** Times that files are gone through, but for the first only those of rounds of which something failed; of files by id once, since whoever named them has them still. */
   passes: 3,
   /** Files kept for another pass at most: 10 MB or so. What fails beyond them has failed. */
   maxMissed: 100_000,
-  /** Pause after a round of which everything failed, in ms; doubles with each further one, up to 32 times. */
-  backOffMs: 100,
-  /** Rounds in a row of which everything failed, after which it gives up. */
-  maxBadRounds: 8,
 });
 
 /** How far a warming is. An entry is a file's record, or its attributes. */
@@ -129,13 +125,13 @@ class WarmFilesCourse {
   readonly #counts = nothingWarmed();
   #missed: FileId[] = [];
   #left: number;
-  #size: number = WARM_FILES.batch;
-  #bad = 0;
+  readonly #rounds: Rounds;
 
   constructor(parts: WarmFilesParts, options: WarmFilesOptions) {
     this.#p = parts;
     this.#o = options;
     this.#left = options.limit;
+    this.#rounds = new Rounds(parts.clock, WARM_FILES.batch);
     this.#targets = options.meta ? [parts.caches.info, parts.caches.meta] : [parts.caches.info];
   }
 
@@ -163,13 +159,13 @@ class WarmFilesCourse {
     for await (const { ids, share } of stretches) {
       const before = this.#counts.share ?? 0;
       for (let at = 0; at < ids.length && this.#left > 0;) {
-        const batch = ids.slice(at, at + Math.min(this.#size, this.#left));
+        const batch = ids.slice(at, at + Math.min(this.#rounds.size, this.#left));
         at += batch.length;
         this.#left -= batch.length;
-        await this.#round(batch, isLast);
+        const goesOn = await this.#round(batch, isLast);
         this.#counts.share = share === null ? null : before + (share - before) * (at / ids.length);
         this.#o.onProgress({ ...this.#counts });
-        if (this.#bad >= WARM_FILES.maxBadRounds) return false;
+        if (!goesOn) return false;
       }
       if (ids.length === 0) this.#o.onProgress({ ...this.#counts, share });
       this.#counts.share = share;
@@ -178,8 +174,9 @@ class WarmFilesCourse {
     return true;
   }
 
-  async #round(batch: readonly FileId[], isLast: boolean): Promise<void> {
-    const { pacer, clock } = this.#p;
+  /** Gives whether to go on. */
+  async #round(batch: readonly FileId[], isLast: boolean): Promise<boolean> {
+    const { pacer } = this.#p;
     const { signal, dryRun } = this.#o;
     const counts = this.#counts;
     const entries = batch.length * this.#targets.length;
@@ -189,7 +186,7 @@ class WarmFilesCourse {
       counts.done += entries;
       counts.found += found;
       counts.missing += entries - found;
-      return;
+      return true;
     }
     await pacer.turn(signal);
     const { loaded, absent, failed } = await this.#bring(batch);
@@ -203,10 +200,7 @@ class WarmFilesCourse {
     }
     // The rest was there, but for what an earlier pass loaded that was then gone through again.
     counts.found = Math.max(0, counts.done - counts.loaded - counts.absent - counts.failed);
-    // Redis is slow, most often: its answers have to come within a read's budget.
-    this.#size = failed === 0 ? Math.min(WARM_FILES.batch, this.#size * 2) : Math.max(WARM_FILES.leastBatch, Math.floor(this.#size / 2));
-    this.#bad = failed < entries ? 0 : this.#bad + 1;
-    if (this.#bad > 0) await pause(clock, WARM_FILES.backOffMs * 2 ** Math.min(this.#bad - 1, 5), signal);
+    return this.#rounds.judge(failed, entries, signal);
   }
 
   async #bring(batch: readonly FileId[]): Promise<Pick<WarmResult, 'loaded' | 'absent' | 'failed'>> {

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Pacer } from '../../../src/cache/pacer.ts';
+import { ROUNDS } from '../../../src/cache/rounds.ts';
 import { WARMING } from '../../../src/cache/warming.ts';
 import { ForebayError } from '../../../src/core/errors.ts';
 import { parseCondition } from '../../../src/files/condition/parse.ts';
@@ -132,7 +133,7 @@ test('where nothing can be brought in it gives up, and says so', async () => {
   for (const key of ids(1, 5000)) failing.set(key, 100);
   const { outcome, counts } = await warmed({ ids: ids(1, 5000) });
   expect({ outcome, counts }).toMatchObject({ outcome: 'failed', counts: { loaded: 0 } });
-  expect(sizes).toHaveLength(WARM_FILES.maxBadRounds);
+  expect(sizes).toHaveLength(ROUNDS.maxBad);
 });
 
 test('a limit counts files, and a dry run loads none', async () => {
