@@ -1,6 +1,7 @@
 import type { Pacer } from './cache/pacer.ts';
 import { pause } from './cache/pacer.ts';
-import type { PopularStore, RankedKey } from './cache/popular-store.ts';
+import { PopularList } from './cache/popular-list.ts';
+import type { PopularStore } from './cache/popular-store.ts';
 import type { WarmOutcome } from './cache/warming.ts';
 import { systemClock } from './core/clock.ts';
 import { ForebayError } from './core/errors.ts';
@@ -155,17 +156,13 @@ async function lookAtPopular(
   const targets = [caches.info, caches.meta] as const;
   const names = targets.map(({ name }) => name);
   const counts = nothingWarmed();
-  const total = Math.min(limit, await popular.size(names, { signal }));
   // Heat is a binary logarithm: weights are taken in relation to the first.
   const reads = { all: 0, found: 0 };
   let hottest: number | null = null;
-  for (let last: RankedKey | null = null; counts.done < limit;) {
-    await pacer.turn(signal);
-    const startedAt = systemClock.now();
-    const page: RankedKey[] = await popular.top(names, Math.min(WARM_FILES.page, limit - counts.done), last, { signal });
-    pacer.note(systemClock.now() - startedAt, 1, 1);
-    last = page.at(-1) ?? null;
-    if (last === null) break;
+  const list = new PopularList({ store: popular, caches: names, limit, pacer, clock: systemClock, signal });
+  for (;;) {
+    const page = await list.take(WARM_FILES.page);
+    if (page.length === 0) break;
     hottest ??= page[0]?.heat ?? 0;
     for (const target of targets) {
       const keys = page.filter(({ cache, key }) => cache === target.name && isId(key));
@@ -183,7 +180,7 @@ async function lookAtPopular(
       counts.missing += keys.length - found;
     }
     counts.done += page.length;
-    counts.share = total === 0 ? null : Math.min(1, counts.done / total);
+    counts.share = Math.min(1, counts.done / Math.max(1, list.size));
     onProgress({ ...counts });
   }
   return { outcome: 'done', counts: { ...counts, share: 1 }, readsFound: reads.all === 0 ? null : reads.found / reads.all };

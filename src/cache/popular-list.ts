@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { Pacer } from './pacer.ts';
-import type { PopularCall, PopularStore, RankedKey, WarmKey } from './popular-store.ts';
+import type { PopularCall, PopularStore, RankedKey } from './popular-store.ts';
 
 const LISTING = Object.freeze({
   /**
@@ -48,7 +48,7 @@ export class PopularList {
   }
 
   /** The next keys, so many at most; none when there are no more. @throws {ForebayError} `DATABASE_UNAVAILABLE` */
-  async take(most: number): Promise<readonly WarmKey[]> {
+  async take(most: number): Promise<readonly RankedKey[]> {
     if (this.#at === this.#page.length && !this.#isWhole) await this.#turnPage();
     const some = this.#page.slice(this.#at, this.#at + most);
     this.#at += some.length;
