@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { readBackup } from '../backup/reader.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { Shell } from './shell.ts';
-import { showWork } from './work-progress.ts';
+import { showWork } from './progress.ts';
 
 /** A file that is a whole backup. */
 export interface CheckedBackup {

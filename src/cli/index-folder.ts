@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Logger } from '../core/logger.ts';
 import { indexTree } from '../files/index-tree/index-tree.ts';
 import type { IndexReport } from '../files/index-tree/options.ts';
-import { describeCount, showProgress } from './progress.ts';
+import { perSecond, showWork } from './progress.ts';
 import type { Runtime } from './runtime.ts';
 import type { Shell } from './shell.ts';
 
@@ -23,7 +23,7 @@ const MAX_SKIPS_TOLD = 5;
 export async function indexFolder(runtime: Runtime, shell: Shell, logger: Logger, options: IndexFolderOptions): Promise<IndexReport> {
   const { dir, signal, hash, prune } = options;
   const exclude = runtime.dataDir === null ? [] : [runtime.dataDir];
-  const progress = showProgress(shell, `Indexing ${dir}`);
+  const progress = showWork(shell, `Indexing ${dir}`, 'files');
   let total: number | null = null;
   const counting = new AbortController();
   const counted = shell.isTerminal
@@ -38,7 +38,8 @@ export async function indexFolder(runtime: Runtime, shell: Shell, logger: Logger
       prune,
       exclude,
       signal,
-      onProgress: ({ discovered }) => progress.update({ files: discovered, total: total === null ? null : Math.max(total, discovered) }),
+      onProgress: ({ discovered }) =>
+        progress.update({ done: discovered, share: total === null ? null : discovered / Math.max(1, total, discovered) }),
       onChanged: async (ids) => {
         await runtime.forebay.files.settle(ids);
       },
@@ -57,7 +58,7 @@ function tell(shell: Shell, logger: Logger, dir: string, report: IndexReport): v
   const { inserted, changed, unchanged, gone, pruned } = report;
   const removed = gone === 0 ? `${pruned} removed` : `${gone} gone from the disk (forebay index --prune removes their records)`;
   shell.note(
-    `Indexed ${dir}: ${describeCount(report.files, report.elapsedMs)}: ${inserted} new, ${changed} changed, ${unchanged} as they were, ${removed}`,
+    `Indexed ${dir}: ${report.files} files, ${perSecond(report.files, report.elapsedMs)}, ${(report.elapsedMs / 1000).toFixed(1)} s: ${inserted} new, ${changed} changed, ${unchanged} as they were, ${removed}`,
   );
   const skips = Object.entries(report.skippedByReason).filter(([reason]) => reason !== 'excluded');
   if (skips.length > 0)

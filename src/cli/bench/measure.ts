@@ -5,7 +5,7 @@ import type { Load } from './drive.ts';
 import { drive } from './drive.ts';
 import { traceKeys, zipfKeys } from './keys.ts';
 import type { Plan } from './plan.ts';
-import { showStage } from './progress.ts';
+import { showProgress } from '../progress.ts';
 import type { BenchResult } from './result.ts';
 import { resultOf } from './result.ts';
 import type { Subject } from './subject.ts';
@@ -74,7 +74,7 @@ async function shown(
   label: string,
   quiet: boolean,
 ) {
-  const stage = showStage(shell, label, quiet);
+  const stage = showProgress(shell, label, { quiet });
   const startedAt = performance.now();
   let [lastAt, lastCalls] = [startedAt, 0];
   const timer = setInterval(() => {
@@ -82,7 +82,10 @@ async function shown(
     const calls = tally.calls + tally.writes;
     const rate = ((calls - lastCalls) * 1000) / Math.max(1, now - lastAt);
     [lastAt, lastCalls] = [now, calls];
-    stage.update(now - startedAt, durationMs, `${duration(now - startedAt)} of ${duration(durationMs)}, ${count(rate)} calls/s`);
+    stage.update(
+      Math.min(1, (now - startedAt) / durationMs),
+      `${duration(now - startedAt)} of ${duration(durationMs)}, ${count(rate)} calls/s`,
+    );
   }, TELL_MS);
   try {
     return await drive(load, tally, witness, durationMs, signal);

@@ -11,8 +11,8 @@ import { heardFrom } from '../heard-from.ts';
 import type { ServiceCaller } from '../service-command.ts';
 import { addServiceOrAloneFlags, withService } from '../service-command.ts';
 import { EXIT, type ExitCode, type Shell } from '../shell.ts';
-import type { WorkProgress } from '../work-progress.ts';
-import { inWords, showWork } from '../work-progress.ts';
+import type { WorkProgress } from '../progress.ts';
+import { inWords, showWork } from '../progress.ts';
 
 interface Flags {
   readonly out: string;

@@ -9,7 +9,7 @@ import { librarySubject } from '../bench/library-subject.ts';
 import { measure } from '../bench/measure.ts';
 import type { BenchFlags, Plan } from '../bench/plan.ts';
 import { planOf } from '../bench/plan.ts';
-import { showStage } from '../bench/progress.ts';
+import { showProgress } from '../progress.ts';
 import type { BenchResult } from '../bench/result.ts';
 import { existingIds, RunRecords, sweepAll, sweepDead } from '../bench/run-records.ts';
 import type { Subject } from '../bench/subject.ts';
@@ -132,9 +132,9 @@ function withAdvice(error: unknown): unknown {
 }
 
 async function clean(subject: Subject, shell: Shell, flags: BenchFlags): Promise<ExitCode> {
-  const stage = showStage(shell, 'Removing records', flags.json === true);
-  const swept = await sweepAll(subject.records, shell.stop, (removed) => stage.update(removed, null, `${count(removed)} removed`)).finally(
-    () => stage.end(),
+  const stage = showProgress(shell, 'Removing records', { quiet: flags.json === true });
+  const swept = await sweepAll(subject.records, shell.stop, (removed) => stage.update(null, `${count(removed)} removed`)).finally(() =>
+    stage.end(),
   );
   if (flags.json === true) shell.out(JSON.stringify(swept));
   else {
@@ -157,6 +157,8 @@ async function run(subject: Subject, plan: Plan, trace: Trace | null, shell: She
   return result.staleness.stalerThanBound > 0 || result.hitRatio === null ? EXIT.failed : EXIT.ok;
 }
 
+const shareOf = (done: number, total: number | null): number | null => (total === null || total === 0 ? null : done / total);
+
 /** What came of it: no result when told to stop before it began, a failure when records could not be removed after. */
 interface Outcome {
   readonly result: BenchResult | null;
@@ -167,9 +169,9 @@ type Work = (ids: readonly string[]) => Promise<BenchResult>;
 
 /** Does `work` on records that are there. @throws {ForebayError} `NOT_FOUND`, `INPUT_INVALID` when there are too few */
 async function withExisting({ records }: Subject, plan: Plan, shell: Shell, quiet: boolean, work: Work): Promise<Outcome> {
-  const stage = showStage(shell, 'Looking for records', quiet);
+  const stage = showProgress(shell, 'Looking for records', { quiet });
   const ids = await existingIds(records, plan.keys, seededChance(plan.seed), shell.stop, (done, total) =>
-    stage.update(done, total, `${count(done)} found`),
+    stage.update(shareOf(done, total), `${count(done)} found`),
   ).finally(() => stage.end());
   if (shell.stop.aborted) return { result: null, failure: null };
   if (plan.trace !== null && ids.length < plan.keys)
@@ -195,9 +197,9 @@ async function withOwnRecords({ records }: Subject, plan: Plan, shell: Shell, qu
   let result: BenchResult | null = null;
   let failure: Outcome['failure'] = null;
   try {
-    const stage = showStage(shell, 'Making records', quiet);
+    const stage = showProgress(shell, 'Making records', { quiet });
     await own
-      .make(plan.keys, shell.stop, (done, total) => stage.update(done, total, `${count(done)} of ${count(total)}`))
+      .make(plan.keys, shell.stop, (done, total) => stage.update(shareOf(done, total), `${count(done)} of ${count(total)}`))
       .finally(() => stage.end());
     if (!shell.stop.aborted) result = await work(own.ids);
     if (own.lost)
@@ -221,9 +223,9 @@ async function end(own: RunRecords, keep: boolean, shell: Shell, quiet: boolean)
     shell.note(`Kept ${count(own.ids.length)} records below ${BENCH.recordsBelow}${own.run}/; forebay bench --clean removes them.`);
     return;
   }
-  const stage = showStage(shell, 'Removing records', quiet);
+  const stage = showProgress(shell, 'Removing records', { quiet });
   try {
-    await own.remove((done, total) => stage.update(done, total, `${count(done)} of ${count(total)}`));
+    await own.remove((done, total) => stage.update(shareOf(done, total), `${count(done)} of ${count(total)}`));
   } catch (error) {
     shell.note(`The records below ${BENCH.recordsBelow}${own.run}/ could not be removed; the next run does so, or forebay bench --clean.`);
     throw error;

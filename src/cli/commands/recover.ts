@@ -6,7 +6,7 @@ import { stepsInWords } from '../../recovery/recovery.ts';
 import { recoverProgress, recoverResult } from '../../service/routes/recovery-schema.ts';
 import { addServiceOrAloneFlags, withService } from '../service-command.ts';
 import { EXIT, type ExitCode, type Shell } from '../shell.ts';
-import { inWords } from '../work-progress.ts';
+import { inWords } from '../progress.ts';
 
 interface Flags {
   readonly restore?: boolean;

@@ -8,8 +8,8 @@ import { checkBackup } from '../checked-backup.ts';
 import type { ServiceCaller } from '../service-command.ts';
 import { addServiceOrAloneFlags, withService } from '../service-command.ts';
 import { EXIT, type ExitCode, type Shell } from '../shell.ts';
-import type { WorkProgress } from '../work-progress.ts';
-import { inWords, showWork } from '../work-progress.ts';
+import type { WorkProgress } from '../progress.ts';
+import { inWords, showWork } from '../progress.ts';
 
 interface Flags {
   readonly ttl: 'keep' | 'new';

@@ -2,15 +2,17 @@ import { setTimeout } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { z } from 'zod';
 import { ForebayError } from '../../core/errors.ts';
+import { WARMING } from '../../cache/warming.ts';
 import { fileId } from '../../files/records.ts';
+import { WARM_FILES } from '../../files/warm-files.ts';
 import { MAX_BATCH } from '../../service/routes/schemas.ts';
 import { warmGain, warmProgress } from '../../service/routes/warm-schema.ts';
 import type { ServiceCaller } from '../service-command.ts';
 import { addServiceOrAloneFlags, withService } from '../service-command.ts';
 import { EXIT, type ExitCode, type Shell } from '../shell.ts';
 import { wholeNumber } from '../whole-number.ts';
-import type { WorkProgress } from '../work-progress.ts';
-import { inWords, showWork } from '../work-progress.ts';
+import type { WorkProgress } from '../progress.ts';
+import { inWords, showWork } from '../progress.ts';
 
 interface Flags {
   readonly tag?: readonly string[];
@@ -22,11 +24,6 @@ interface Flags {
 }
 
 const MAX_LIMIT = 1_000_000_000;
-/** As the service does with files that it finds itself. */
-const PASSES = 3;
-const BETWEEN_PASSES_MS = 12_000;
-/** Ids kept for another pass at most: 10 MB or so. */
-const MAX_MISSED = 100_000;
 
 type Gain = z.output<typeof warmGain>;
 type Progress = z.output<typeof warmProgress>;
@@ -131,7 +128,7 @@ async function askInParts(
   for await (const ids of parts) {
     const gain = await ask(service, { ...body, ids }, sum);
     sum.add(gain);
-    if (missed.length + gain.missed.length <= MAX_MISSED) missed.push(...gain.missed);
+    if (missed.length + gain.missed.length <= WARM_FILES.maxMissed) missed.push(...gain.missed);
     else sum.fail(gain.missed.length);
     if (gain.outcome !== 'done') break;
   }
@@ -141,8 +138,8 @@ async function askInParts(
 /** Files of which something failed, mostly for leases that were given and not in time heard of: once more when those have ended. What fails then has failed. */
 async function goThroughMissed(service: ServiceCaller, body: object, missed: readonly string[], sum: Sum, shell: Shell): Promise<void> {
   let left = missed;
-  for (let pass = 2; pass <= PASSES && left.length > 0 && sum.gain?.outcome === 'done'; pass += 1) {
-    await setTimeout(BETWEEN_PASSES_MS, undefined, { signal: shell.stop });
+  for (let pass = 2; pass <= WARM_FILES.passes && left.length > 0 && sum.gain?.outcome === 'done'; pass += 1) {
+    await setTimeout(WARMING.betweenPassesMs, undefined, { signal: shell.stop });
     const parts = Array.from({ length: Math.ceil(left.length / MAX_BATCH) }, (_, at) => left.slice(at * MAX_BATCH, (at + 1) * MAX_BATCH));
     left = await askInParts(service, body, parts, sum);
   }
