@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupDatabase } from './backup/format.ts';
 import type { Pacer } from './cache/pacer.ts';
-import { packageVersion } from './cli/version.ts';
+import { packageVersion } from './version.ts';
 import { ForebayError } from './core/errors.ts';
 import type { Logger } from './core/logger.ts';
 import type { FileCaches } from './files/file-caches.ts';

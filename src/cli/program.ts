@@ -17,7 +17,7 @@ import { startCommand } from './commands/start.ts';
 import { warmCommand } from './commands/warm.ts';
 import { topCommand } from './commands/top.ts';
 import { EXIT, explain, type ExitCode, type Shell } from './shell.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion } from '../version.ts';
 
 const HELP = `
 Examples:
