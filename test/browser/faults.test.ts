@@ -190,7 +190,11 @@ describe('what the page shows when something is broken', () => {
     await using viewer = await openViewer(browser, world.service.url);
     await viewer.sees(CALM, 60_000);
     const sql = await openDatabase(database);
-    const locked = sql.exec('begin; lock table forebay.file_info in access exclusive mode; select pg_sleep(12); commit');
+    const seen = Promise.withResolvers<void>();
+    const locked = sql.transaction(async (tx) => {
+      await tx.exec('lock table forebay.file_info in access exclusive mode');
+      await seen.promise;
+    });
     const crowd = setInterval(() => void world.forebay.files.lookup(randomUUID()), 5);
     // Until the queue is full.
     judge(
@@ -201,6 +205,7 @@ describe('what the page shows when something is broken', () => {
     expect(await viewer.page.getAttribute('#status', 'data-level')).toBe('critical');
     await picture(viewer.page, 'database-overloaded', 4);
     clearInterval(crowd);
+    seen.resolve();
     await locked;
     await viewer.sees(CALM, 60_000);
     await sql.close();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate, openDatabase } from '../../src/postgres/index.ts';
-import { runProgram } from '../support/program.ts';
+import { runToEnd, type Ended } from '../support/program.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
@@ -14,11 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-async function run(args: readonly string[], url?: string): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }> {
-  await using program = runProgram(args, url === undefined ? {} : { env: { FOREBAY_DATABASE_URL: url } });
-  const code = await program.exited;
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
-}
+const run = (args: readonly string[], url?: string): Promise<Ended> =>
+  runToEnd(args, url === undefined ? {} : { env: { FOREBAY_DATABASE_URL: url } });
 
 const OPTIONS = ['--table', '"My Documents"', '--id', 'id', '--cache', 'documents', '--tags', "array['owner:' || owner]"];
 

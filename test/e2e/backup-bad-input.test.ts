@@ -8,12 +8,12 @@ import { openDatabase } from '../../src/postgres/database.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import type { Service } from '../../src/service/server.ts';
 import { startService } from '../../src/service/server.ts';
-import type { Ended } from '../support/backup-runs.ts';
-import { FILES, ids, inShell, leftovers, only, run, smallDisk, TOKEN } from '../support/backup-runs.ts';
+import { FILES, ids, inShell, leftovers, only, smallDisk, TOKEN } from '../support/backup-runs.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
-import type { ProgramOptions } from '../support/program.ts';
+import type { Ended, ProgramOptions } from '../support/program.ts';
+import { runToEnd } from '../support/program.ts';
 import { freePort, startRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -33,7 +33,7 @@ let forebay: Forebay;
 let service: Service;
 let url: string;
 const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
-  run([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
+  runToEnd([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
 
 beforeAll(async () => {
   redis = await startRedis({ args: ['--requirepass', 'secret'] });
@@ -138,18 +138,18 @@ test('a wrong token, a wrong password of Redis or of the database, and no servic
     stderr: expect.stringContaining('UNAUTHORIZED'),
   });
   const alone = ['backup', '--out', file, '--alone'];
-  expect(await run([...alone, '--database-url', url, '--redis-url', `redis://:wrong@127.0.0.1:${redis.port}`])).toMatchObject({
+  expect(await runToEnd([...alone, '--database-url', url, '--redis-url', `redis://:wrong@127.0.0.1:${redis.port}`])).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/WRONGPASS[^]*REDIS_UNAVAILABLE/),
   });
   const wrong = new URL(url);
   wrong.username = 'nobody';
   wrong.password = 'wrong';
-  expect(await run([...alone, '--database-url', wrong.href, '--redis-url', redis.url])).toMatchObject({
+  expect(await runToEnd([...alone, '--database-url', wrong.href, '--redis-url', redis.url])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('DATABASE_UNAVAILABLE'),
   });
-  expect(await run(['backup', '--out', file, '--url', `http://127.0.0.1:${await freePort()}`])).toMatchObject({
+  expect(await runToEnd(['backup', '--out', file, '--url', `http://127.0.0.1:${await freePort()}`])).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('start one, or give --url'),
   });

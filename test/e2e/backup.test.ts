@@ -10,14 +10,13 @@ import { openDatabase } from '../../src/postgres/database.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import type { Service } from '../../src/service/server.ts';
 import { startService } from '../../src/service/server.ts';
-import type { Ended } from '../support/backup-runs.ts';
-import { FILES, ids, inShell, leftovers, run, TOKEN } from '../support/backup-runs.ts';
+import { FILES, ids, inShell, leftovers, TOKEN } from '../support/backup-runs.ts';
 import { startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
-import type { Program, ProgramOptions } from '../support/program.ts';
-import { runProgram } from '../support/program.ts';
+import type { Ended, Program, ProgramOptions } from '../support/program.ts';
+import { runProgram, runToEnd } from '../support/program.ts';
 import { startRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -48,7 +47,7 @@ describe.each([
   let passed = 0;
 
   const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
-    run([...args, '--url', service.url], withToken(options));
+    runToEnd([...args, '--url', service.url], withToken(options));
   const begin = (args: readonly string[]): Program => runProgram([...args, '--url', service.url], withToken({}));
   const withToken = (options: ProgramOptions): ProgramOptions => ({ ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
   /** All values of records that Redis has. */
@@ -185,9 +184,12 @@ describe.each([
       '--redis-url',
       redis.url,
     ];
-    expect(await run(['backup', '--out', file, ...servers])).toMatchObject({ code: 0 });
+    expect(await runToEnd(['backup', '--out', file, ...servers])).toMatchObject({ code: 0 });
     await flush();
-    expect(await run(['restore', file, ...servers])).toMatchObject({ code: 0, stdout: expect.stringContaining(`${FILES + 100} put back`) });
+    expect(await runToEnd(['restore', file, ...servers])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`${FILES + 100} put back`),
+    });
     expect(await stored()).toHaveLength(FILES);
   });
 
@@ -264,8 +266,8 @@ test('on the embedded default they ask the service that has it open', async () =
   const file = inDir('embedded.forebay');
   await eventually(async () => {
     await fetch(`${url}/v1/files/${id}`);
-    const made = await run(['backup', '--out', file, '--force', '--json', '--url', url]);
+    const made = await runToEnd(['backup', '--out', file, '--force', '--json', '--url', url]);
     expect(JSON.parse(made.stdout)).toMatchObject({ entries: { 'file:info': 1 } });
   });
-  expect(await run(['restore', file, '--url', url])).toMatchObject({ code: 0, stdout: expect.stringContaining('1 were there') });
+  expect(await runToEnd(['restore', file, '--url', url])).toMatchObject({ code: 0, stdout: expect.stringContaining('1 were there') });
 });

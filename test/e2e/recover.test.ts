@@ -9,7 +9,7 @@ import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runProgram } from '../support/program.ts';
 import { freePort, startRedis } from '../support/redis.ts';
-import type { Ran } from '../support/run-here.ts';
+import type { Ended } from '../support/program.ts';
 import { runHere } from '../support/run-here.ts';
 
 /** Of which a Forebay has nothing to say. */
@@ -28,7 +28,7 @@ interface World {
   readonly service: Service;
   readonly database: string;
   readonly logs: string[];
-  readonly ask: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<Ran>;
+  readonly ask: (args: readonly string[], env?: Readonly<Record<string, string>>) => Promise<Ended>;
   readonly close: () => Promise<void>;
 }
 

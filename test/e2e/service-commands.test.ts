@@ -8,7 +8,7 @@ import { startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { runProgram, type ProgramOptions } from '../support/program.ts';
+import { runToEnd, type Ended, type ProgramOptions } from '../support/program.ts';
 import { freePort, startRedis } from '../support/redis.ts';
 
 const TOKEN = 'a-token-of-enough-length';
@@ -19,15 +19,6 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-async function run(
-  args: readonly string[],
-  options?: ProgramOptions,
-): Promise<{ code: number | NodeJS.Signals; stdout: string; stderr: string }> {
-  await using program = runProgram(args, options);
-  const code = await program.exited;
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
-}
-
 describe.each([
   ['one server', startRedis],
   ['a Cluster', startCluster],
@@ -37,8 +28,8 @@ describe.each([
   let service: Service;
   let database: string;
   let ids: string[];
-  const ask = (args: readonly string[], options: ProgramOptions = {}): ReturnType<typeof run> =>
-    run([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
+  const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
+    runToEnd([...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
   const isCached = async (id: string): Promise<boolean> => (await forebay.files.inspect(id)).local.state === 'fresh';
 
   beforeAll(async () => {
@@ -98,13 +89,13 @@ describe.each([
   test('with --alone it needs no service: every running instance hears of it, and none but the settings are asked', async () => {
     const [first = ''] = ids;
     const servers = ['--database-url', database, '--redis-url', redis.url, '--alone'];
-    expect(await run(['invalidate', first, ...servers])).toMatchObject({
+    expect(await runToEnd(['invalidate', first, ...servers])).toMatchObject({
       code: 0,
       stdout: 'Every cache has forgotten 1 file.\n',
       stderr: '',
     });
     await eventually(async () => expect(await Promise.all(ids.map(isCached))).toEqual([false, true, true]));
-    expect(await run(['invalidate', first, ...servers, '--url', service.url])).toMatchObject({
+    expect(await runToEnd(['invalidate', first, ...servers, '--url', service.url])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('leave out --url, or --alone'),
     });
@@ -156,7 +147,7 @@ describe.each([
 test('nobody there is exit code 1, and says how to go on', async () => {
   const url = `http://127.0.0.1:${await freePort()}`;
   for (const args of [['status'], ['inspect', randomUUID()], ['invalidate', randomUUID()]])
-    expect(await run([...args, '--url', url])).toMatchObject({
+    expect(await runToEnd([...args, '--url', url])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining(`no service of Forebay answers at ${url} (ECONNREFUSED); start one, or give --url`),
     });

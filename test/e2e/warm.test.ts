@@ -13,10 +13,9 @@ import { startCluster } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
-import type { ProgramOptions } from '../support/program.ts';
-import { runProgram } from '../support/program.ts';
+import type { Ended, ProgramOptions } from '../support/program.ts';
+import { runProgram, runToEnd } from '../support/program.ts';
 import { freePort, startRedis } from '../support/redis.ts';
-import type { Ran } from '../support/run-here.ts';
 import { runHere } from '../support/run-here.ts';
 
 /** Of which a Forebay has nothing to say. */
@@ -49,12 +48,6 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-async function run(args: readonly string[], options?: ProgramOptions): Promise<Ran> {
-  await using program = runProgram(args, options);
-  const code = await program.exited;
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
-}
-
 describe.each([
   ['one server', startRedis],
   ['a Cluster', startCluster],
@@ -64,7 +57,7 @@ describe.each([
   let database: Database;
   let forebay: Forebay;
   let service: Service;
-  const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ran> =>
+  const ask = (args: readonly string[], options: ProgramOptions = {}): Promise<Ended> =>
     runHere(['warm', ...args, '--url', service.url], { ...options, env: { FOREBAY_TOKEN: TOKEN, ...options.env } });
   const gainOf = async (args: readonly string[], options: ProgramOptions = {}): Promise<Record<string, unknown>> => {
     const { code, stdout, stderr } = await ask([...args, '--json'], options);
@@ -100,7 +93,7 @@ describe.each([
 
   test('ids on the command line and on standard input, more than one question holds, are loaded once and found the next time', async () => {
     const input = `${Array.from({ length: FILES - 1 }, (_, n) => id(n + 2)).join('\r\n')}\n\n${id(FILES + 5)}`;
-    const ran = await run(['warm', id(1), '-', '--json', '--url', service.url], { input, env: { FOREBAY_TOKEN: TOKEN } });
+    const ran = await runToEnd(['warm', id(1), '-', '--json', '--url', service.url], { input, env: { FOREBAY_TOKEN: TOKEN } });
     expect(ran).toMatchObject({ code: 0, stderr: '' });
     expect(JSON.parse(ran.stdout)).toMatchObject({ outcome: 'done', done: FILES + 1, loaded: FILES, found: 0, absent: 1, failed: 0 });
     expect(await Promise.all([1, 2, 1000, FILES].map(isCached))).toEqual([true, true, true, true]);
@@ -147,7 +140,7 @@ describe.each([
   });
 
   test('with --alone it needs no service', async () => {
-    const { code, stdout, stderr } = await run([
+    const { code, stdout, stderr } = await runToEnd([
       'warm',
       id(1),
       id(2),
@@ -215,11 +208,11 @@ test('on the embedded default it works alone, and nobody there is exit code 1', 
   const dir = mkdtempSync(path.join(tmpdir(), 'forebay-warm-'));
   try {
     const env = { FOREBAY_DATA: path.join(dir, 'data') };
-    expect(await run(['warm', randomUUID(), '--alone', '--json'], { env })).toMatchObject({
+    expect(await runToEnd(['warm', randomUUID(), '--alone', '--json'], { env })).toMatchObject({
       code: 0,
       stdout: expect.stringContaining('"absent":1'),
     });
-    expect(await run(['warm', '--url', `http://127.0.0.1:${await freePort()}`], { env })).toMatchObject({
+    expect(await runToEnd(['warm', '--url', `http://127.0.0.1:${await freePort()}`], { env })).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no service of Forebay answers'),
     });

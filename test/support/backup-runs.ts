@@ -1,30 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Program, ProgramOptions } from './program.ts';
-import { root, runProgram } from './program.ts';
+import { root } from './program.ts';
 
 export const TOKEN = 'a-token-of-enough-length';
 /** A chunk of a backup, and a part of another. */
 export const FILES = 1_300;
 export const ids: readonly string[] = Array.from({ length: FILES }, (_, n) => `00000000-0000-4000-8000-${String(n + 1).padStart(12, '0')}`);
-
-/** How a command ended. */
-export interface Ended {
-  readonly code: number | NodeJS.Signals;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function ended(program: Program): Promise<Ended> {
-  const code = await program.exited;
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
-}
-
-export async function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
-  await using program = runProgram(args, options);
-  return await ended(program);
-}
 
 const main = path.join(root, 'dist', 'cli', 'main.js');
 

@@ -32,6 +32,24 @@ export interface ProgramOptions {
   readonly input?: string;
 }
 
+/** How a program ended. */
+export interface Ended {
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function ended(program: Program): Promise<Ended> {
+  const code = await program.exited;
+  return { code, stdout: program.stdout(), stderr: program.stderr() };
+}
+
+/** Runs the program to its end. */
+export async function runToEnd(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
+  await using program = runProgram(args, options);
+  return await ended(program);
+}
+
 /** Starts the program in a process group of its own, without a terminal. */
 export function runProgram(args: readonly string[], options: ProgramOptions = {}): Program {
   if (!existsSync(main)) throw new Error('dist/ is not built; run npm run build (npm test does)');

@@ -1,11 +1,5 @@
 import { run } from '../../src/cli/program.ts';
-
-/** How a command line ended. */
-export interface Ran {
-  readonly code: number | NodeJS.Signals;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import type { Ended } from './program.ts';
 
 export interface RunHereOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -16,7 +10,7 @@ export interface RunHereOptions {
 }
 
 /** Runs one command line in this process, without a terminal: for what need not be the built program, which takes half a second to start. */
-export async function runHere(args: readonly string[], options: RunHereOptions = {}): Promise<Ran> {
+export async function runHere(args: readonly string[], options: RunHereOptions = {}): Promise<Ended> {
   const { env = {}, stop = new AbortController().signal } = options;
   const input = String(options.input ?? '');
   const lines = { out: [] as string[], note: [] as string[] };
