@@ -42,8 +42,8 @@ export interface KeyScanOptions {
 type Ask = <T>(node: ScannedNode, question: (client: Redis) => Promise<T>) => Promise<T | null>;
 
 /**
- * SCAN on every primary. A cursor means something only to the server that gave it, so a server is known by the run that it names (`run_id`) and the slots that it serves; only one that is the same at the end as at the beginning has been
- * gone over. Another one in its place, or with other slots, is gone over from the beginning.
+ * SCAN on every primary. A cursor means something only to the server that gave it, so a server is known by the run that it names (`run_id`) and the slots that it serves: what was gone over is what it was at the beginning.
+ * Another one in its place, or with other slots, is gone over from the beginning.
  */
 export class KeyScan implements StoredKeys {
   readonly topology: StoredKeys['topology'];
@@ -74,7 +74,7 @@ export class KeyScan implements StoredKeys {
     for (let begun = 0; ; begun += 1) {
       const next = await this.#next(done, signal);
       if (next === null) return;
-      if (begun >= most) throw unavailable(`${begun - done.size} times another server took over, or slots moved, meanwhile`);
+      if (begun >= most) throw unavailable(`${SCANNING.restarts} times another server took over, or slots moved, meanwhile`);
       if (yield* this.#scan(next.node, next.identity, start, signal)) done.add(next.identity);
     }
   }
@@ -92,7 +92,7 @@ export class KeyScan implements StoredKeys {
     });
   }
 
-  /** Goes over one server; whether it was the same to the end. */
+  /** Goes over one server; whether it came to its end. If another one answered in its place meanwhile, that one is not among those that were gone over. */
   async *#scan(node: ScannedNode, identity: string, start: string, signal: AbortSignal): AsyncGenerator<readonly string[], boolean> {
     const pattern = `${escaped(this.keyPrefix + start)}*`;
     let cursor = '0';
@@ -109,7 +109,7 @@ export class KeyScan implements StoredKeys {
       cursor = page[0];
       if (page[1].length > 0) yield page[1].map((key) => key.slice(this.keyPrefix.length));
     } while (cursor !== '0');
-    return (await this.#identity(node)) === identity;
+    return true;
   }
 
   async #identity(node: ScannedNode): Promise<string | null> {
