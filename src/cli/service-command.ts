@@ -106,7 +106,8 @@ function callerOf(url: URL, token: string | null, shell: Shell): ServiceCaller {
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(new DOMException('no answer began', 'TimeoutError')), BEGIN_MS);
       try {
-        return await openAnswer(path, { ...options, ...more, signal: AbortSignal.any([options.signal, late.signal]) });
+        const { signal = options.signal } = more;
+        return await openAnswer(path, { ...options, ...more, signal: AbortSignal.any([signal, late.signal]) });
       } finally {
         // From here on the answer takes its time.
         clearTimeout(timer);
