@@ -11,6 +11,8 @@ interface Write {
 export interface Required {
   /** The newest version whose write was answered longer ago than the bound: an older one breaks the promise. */
   readonly bound: number;
+  /** When that was, monotonic ms. */
+  readonly boundAt: number;
   /** The newest version whose write was answered. */
   readonly own: number;
   /** When that was, monotonic ms. */
@@ -24,7 +26,7 @@ export interface WitnessCounts {
   readonly stalerThanBound: number;
   /** Of these, those that gave an older version than a write that was answered before, however short before. */
   readonly behindOwnWrites: number;
-  /** The longest time after the answer to a write at which a read that began then still gave an older version, in ms. */
+  /** The longest time after the answer to a write at which a read that began then still gave an older version, in ms: of the writes that a read missed, the newest that was due, or the newest of all where none was. */
   readonly oldestMs: number;
 }
 
@@ -34,6 +36,7 @@ export interface WitnessCounts {
 export class Witness {
   readonly #boundMs: number;
   readonly #due: Float64Array;
+  readonly #dueAt: Float64Array;
   readonly #own: Float64Array;
   readonly #ownAt: Float64Array;
   #recent: Write[] = [];
@@ -43,6 +46,7 @@ export class Witness {
   constructor(keys: number, boundMs: number) {
     this.#boundMs = boundMs;
     this.#due = new Float64Array(keys);
+    this.#dueAt = new Float64Array(keys);
     this.#own = new Float64Array(keys);
     this.#ownAt = new Float64Array(keys);
   }
@@ -69,7 +73,8 @@ export class Witness {
   required(key: number, now: number): Required | null {
     this.#advance(now - this.#boundMs);
     const own = this.#own[key] ?? 0;
-    return own === 0 ? null : { bound: this.#due[key] ?? 0, own, ownAt: this.#ownAt[key] ?? 0 };
+    if (own === 0) return null;
+    return { bound: this.#due[key] ?? 0, boundAt: this.#dueAt[key] ?? 0, own, ownAt: this.#ownAt[key] ?? 0 };
   }
 
   /** What a read gave that began at `begunAt`. */
@@ -77,14 +82,17 @@ export class Witness {
     this.#counts.checked += 1;
     if (version >= required.own) return;
     this.#counts.behindOwnWrites += 1;
-    this.#counts.oldestMs = Math.max(this.#counts.oldestMs, begunAt - required.ownAt);
-    if (version < required.bound) this.#counts.stalerThanBound += 1;
+    const isStaler = version < required.bound;
+    if (isStaler) this.#counts.stalerThanBound += 1;
+    this.#counts.oldestMs = Math.max(this.#counts.oldestMs, begunAt - (isStaler ? required.boundAt : required.ownAt));
   }
 
   /** Writes answered until then are due from now on. */
   #advance(until: number): void {
     for (let write = this.#recent[this.#first]; write !== undefined && write.at < until; write = this.#recent[this.#first]) {
-      this.#due[write.key] = Math.max(this.#due[write.key] ?? 0, write.version);
+      // In the order of answers, and of each record in that of versions too.
+      this.#due[write.key] = write.version;
+      this.#dueAt[write.key] = write.at;
       this.#first += 1;
     }
     if (this.#first < 1024 || this.#first * 2 < this.#recent.length) return;
