@@ -9,8 +9,10 @@ import { createRedisLogStore } from '../../../src/redis/log-store.ts';
 import { parseRedisServer } from '../../../src/redis/server-address.ts';
 import { slotOf } from '../../../src/redis/cluster/slots.ts';
 import { eventually } from '../../support/eventually.ts';
+import type { TestCluster } from '../../support/cluster.ts';
 import { moveSlot, startCluster } from '../../support/cluster.ts';
 import { startRedis } from '../../support/redis.ts';
+import { startSentinels } from '../../support/sentinel.ts';
 
 const PREFIX = 'p*[1]?\\:';
 const NEVER = new AbortController().signal;
@@ -21,9 +23,11 @@ afterEach(() => {
 
 const names = (count: number, first = 0): string[] => Array.from({ length: count }, (_, i) => `file:info:{${first + i}}`);
 
-async function fill(url: string, keys: readonly string[]): Promise<void> {
+/** Resolves when so many replicas have them all too. */
+async function fill(url: string, keys: readonly string[], replicas = 0): Promise<void> {
   const admin = new Redis(url);
   for (let at = 0; at < keys.length; at += 1000) await admin.mset(...keys.slice(at, at + 1000).flatMap((key) => [key, '1']));
+  expect(await admin.wait(replicas, 10_000)).toBe(replicas);
   admin.disconnect();
 }
 
@@ -113,24 +117,56 @@ describe('one server', () => {
   });
 });
 
+test('behind Sentinels: a primary that is lost in the midst is waited for, and who takes over is gone over from the beginning', async () => {
+  await using sentinels = await startSentinels();
+  const primary = sentinels.servers.get(await sentinels.primary());
+  if (primary === undefined) throw new Error('the Sentinels name no server of ours');
+  const keys = names(3000);
+  await fill(primary.url, keys, 2);
+  const store = createRedisLogStore({ url: sentinels.url }, new LogTags());
+  closing.push(() => void store.close());
+  await store.opened;
+  const found: string[] = [];
+  let pages = 0;
+  for await (const page of store.keys.pages('file:', NEVER)) {
+    found.push(...page);
+    pages += 1;
+    if (pages === 5) await primary.kill();
+  }
+  expect(new Set(found)).toEqual(new Set(keys));
+  // Some were given twice: nothing of what the first one gave says what the other one has.
+  expect(found.length).toBeGreaterThan(keys.length);
+});
+
 describe('a Cluster', () => {
+  test('a primary of which is lost in the midst is waited for, and its replica gone over', async () => {
+    await using cluster = await startCluster({ replicas: 1 });
+    const store = createRedisLogStore({ url: cluster.url }, new LogTags());
+    closing.push(() => void store.close());
+    await store.opened;
+    const keys = names(3000);
+    for (const key of keys) await cluster.ask(ownerByPlace(cluster, key), 'SET', key, '1');
+    for (const port of cluster.primaries) expect(await cluster.ask(port, 'WAIT', 1, 1000)).toBe(1);
+    const found = new Set<string>();
+    let lost: number | null = null;
+    for await (const page of store.keys.pages('file:', NEVER)) {
+      for (const key of page) found.add(key);
+      if (lost !== null || found.size < 1200) continue;
+      // Whoever is gone over now.
+      lost = ownerByPlace(cluster, page[0] as string);
+      await cluster.nodes.get(lost)?.kill();
+    }
+    expect(lost).not.toBeNull();
+    expect(found).toEqual(new Set(keys));
+  });
+
   test('gives the keys of all its nodes, also when a slot moves to one that was gone over', async () => {
     await using cluster = await startCluster();
     const store = createRedisLogStore({ url: cluster.url }, new LogTags());
     closing.push(() => void store.close());
     await store.opened;
     const keys = names(3000);
-    const bySlot = (key: string): number => {
-      const at = cluster.primaries.length;
-      return Math.min(at - 1, Math.floor((slotOf(key) * at) / 16_384));
-    };
-    for (const key of keys) {
-      // Whoever has the slot; the others say so.
-      const port = cluster.primaries[bySlot(key)] as number;
-      await cluster
-        .ask(port, 'SET', key, '1')
-        .catch(() => Promise.any(cluster.primaries.map((other) => cluster.ask(other, 'SET', key, '1'))));
-    }
+    for (const key of keys) await cluster.ask(ownerByPlace(cluster, key), 'SET', key, '1');
     const found = new Set<string>();
     let moved = false;
     for await (const page of store.keys.pages('file:', NEVER)) {
@@ -148,7 +184,13 @@ describe('a Cluster', () => {
   });
 });
 
-async function ownerOf(cluster: Awaited<ReturnType<typeof startCluster>>, slot: number): Promise<number> {
+/** The primary that had the slot of a key at the start. */
+function ownerByPlace({ primaries }: TestCluster, key: string): number {
+  const slot = slotOf(key);
+  return primaries.findLast((_, n) => Math.floor((n * 16_384) / primaries.length) <= slot) ?? 0;
+}
+
+async function ownerOf(cluster: TestCluster, slot: number): Promise<number> {
   const slots = (await cluster.ask(cluster.primaries[0] as number, 'CLUSTER', 'SLOTS')) as [number, number, [unknown, number]][];
   return slots.find(([first, last]) => first <= slot && slot <= last)?.[2][1] ?? 0;
 }
