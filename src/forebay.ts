@@ -1,17 +1,15 @@
 import type { Alert } from './alerts/alert.ts';
-import type { AlertOptions } from './alerts/options.ts';
 import { prepareAlerting } from './alerting.ts';
 import { Backups } from './backups.ts';
 import { Auditor } from './cache/auditor.ts';
 import type { BreakerChange, BreakerControl, BreakerState } from './cache/breaker-types.ts';
 import type { HealthFinding, HealthReport } from './cache/health-types.ts';
-import type { FollowerStep } from './cache/follower-types.ts';
 import type { RemoteTier } from './cache/remote-tier.ts';
 import type { Hot } from './cache/hot.ts';
 import { ReuseSampler } from './cache/reuse-sampler.ts';
-import type { Tracer } from './cache/tracer.ts';
 import { fixedTtl } from './cache/ttl.ts';
 import { systemClock } from './core/clock.ts';
+import { Closing } from './core/closing.ts';
 import { ForebayError } from './core/errors.ts';
 import { ServingDoctor } from './doctor.ts';
 import type { DoctorReport } from './doctor/report.ts';
@@ -20,12 +18,14 @@ import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
 import type { ForebayEvent } from './event-log.ts';
 import { EventLog } from './event-log.ts';
+import type { ForebayOptions } from './forebay-options.ts';
+import { checkOptions } from './forebay-options.ts';
 import type { PopularFile } from './popular-files.ts';
 import { popularFiles } from './popular-files.ts';
 import type { FollowingTier } from './following-tier.ts';
 import { createFollowingTier } from './following-tier.ts';
 import { createFiles } from './files/create-files.ts';
-import type { FileCacheTuning, FileCaches } from './files/file-caches.ts';
+import type { FileCaches } from './files/file-caches.ts';
 import { createFileCaches } from './files/file-caches.ts';
 import type { Files } from './files/files.ts';
 import type { FileId } from './files/records.ts';
@@ -43,8 +43,6 @@ import { migrate } from './postgres/migrate.ts';
 import { createPopularStore } from './postgres/popular-store.ts';
 import type { RestoreOptions, RestoreReport } from './restore-backup.ts';
 import type { BackupOptions } from './take-backup.ts';
-import type { RedisServer } from './redis/server-address.ts';
-import type { BreakerOptions } from './redis/breaker-options.ts';
 import { readiness } from './readiness.ts';
 import type { RecoverReport, RecoverRequest } from './recover.ts';
 import { recover } from './recover.ts';
@@ -56,7 +54,6 @@ import type { Vitals } from './vitals.ts';
 import { readVitals, VitalsWatch } from './vitals.ts';
 import type { WarmGain, WarmRequest } from './warm-request.ts';
 import { warm } from './warm-request.ts';
-import type { WarmMode } from './warm-start.ts';
 import { WarmStart } from './warm-start.ts';
 
 /** Whether Forebay can serve, and what is amiss. */
@@ -130,64 +127,28 @@ export interface Forebay extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export interface ForebayOptions {
-  /** `postgres://…`, `pglite:DIR` or `pglite:memory`, which is then migrated, owned and closed; or an open, migrated database, which stays its opener's. */
-  readonly database: string | Database;
-  /** A URL (`redis://…`, `redis+sentinel://…`, `redis+cluster://…`, with TLS `rediss…`, or `unix:/PATH`), or a URL and what goes with it; `null` runs without Redis, each process for itself. */
-  readonly redis: string | RedisServer | null;
-  /** Put before every key in Redis. @defaultValue '' */
-  readonly keyPrefix?: string;
-  /** Room in process memory, for both caches together. @defaultValue 50,000 entries, 128 MiB, S3-FIFO */
-  readonly local?: { readonly maxEntries?: number; readonly maxBytes?: number; readonly policy?: 's3fifo' | 'lru' };
-  /** A fixed TTL in ms instead of the adaptive one. */
-  readonly ttl?: { readonly fixedMs?: number };
-  /** Longest wait for Redis in one read, in ms. @defaultValue 50 */
-  readonly redisBudgetMs?: number;
-  /** When calls of Redis are given up, and tried again. @defaultValue as in docs/breaker.md */
-  readonly breaker?: Partial<BreakerOptions>;
-  /** Told of each change of the breaker of Redis, once. @defaultValue does nothing */
-  readonly onBreakerChange?: (change: BreakerChange) => void;
-  /** Told once of each setting or state of a server of Redis that endangers a promise. @defaultValue does nothing */
-  readonly onFinding?: (finding: HealthFinding) => void;
-  /** Queries of each cache under way at once. @defaultValue 16 */
-  readonly maxConcurrentLoads?: number;
-  /** Connections to Postgres, when `database` is a URL. @defaultValue 10 */
-  readonly databaseConnections?: number;
-  /** @defaultValue says nothing */
-  readonly logger?: Logger;
-  /** No read that begins so long after a commit, in ms, gives an older value; at least 100. @defaultValue 1,000 */
-  readonly maxStalenessMs?: number;
-  /** While the database is down, entries that may be staler than the bound by at most so much may be served, marked stale, in ms; 0 = never. @defaultValue 0 */
-  readonly staleIfErrorMs?: number;
-  /** Whether this process moves changes from the database to Redis. At least one process has to. @defaultValue 'always' */
-  readonly relay?: 'always' | 'never';
-  /** Cached entries compared with the database, a second; 0 = none. @defaultValue 0 */
-  readonly auditPerSecond?: number;
-  /** What is told of state changes that a human should know, and where to beside the log. */
-  readonly alerts?: AlertOptions;
-  /** Whether caches are filled with what is popular at the start and when Redis comes back empty: not at all, while serving, or before (for a minute at most). @defaultValue 'background' */
-  readonly warm?: WarmMode;
-  /** Rows kept in the table of what is popular: best half of the records that Redis can hold. 0: this process counts for nobody. @defaultValue 100,000 */
-  readonly popularRows?: number;
-  /** Is told of reads and of the relay's work as spans; `openTelemetryTracer()` of `forebay/opentelemetry` makes one. @defaultValue none */
-  readonly tracer?: Tracer | null;
-  /** Called at each step of following the log, in the course of the work: for tests. @defaultValue does nothing */
-  readonly onFollowerStep?: (step: FollowerStep) => void;
-  /** Further settings of the engine, for both caches. */
-  readonly cache?: FileCacheTuning;
-}
-
 /**
  * Opens Forebay: the database, Redis, and the caches of file records between them. Redis may be away, now and at any time.
  * @throws {ForebayError} `CONFIG_INVALID`, `DATABASE_UNAVAILABLE`, `SCHEMA_NEWER`
  */
 export async function createForebay(options: ForebayOptions): Promise<Forebay> {
+  const closing = new Closing();
+  try {
+    return await openForebay(options, closing);
+  } catch (error) {
+    await closing.close();
+    throw error;
+  }
+}
+
+/** Puts each part on `closing` as soon as it is open. */
+async function openForebay(options: ForebayOptions, closing: Closing): Promise<Forebay> {
+  checkOptions(options);
   const { logger = silentLogger } = options;
   const events = new EventLog(() => systemClock.wallNow());
   const { maxStalenessMs = 1000, staleIfErrorMs = 0, redisBudgetMs, maxConcurrentLoads, local, ttl } = options;
   const startAlerting = prepareAlerting(options.alerts ?? {}, maxStalenessMs, (alert) => events.alerted(alert));
-  const owned = typeof options.database === 'string';
-  const database = typeof options.database === 'string' ? await openOwn(options.database, options) : options.database;
+  const database = typeof options.database === 'string' ? await openOwn(options.database, options, closing) : options.database;
   const store = createFileStore(database);
   const warmth = new WarmStart({ mode: options.warm, popularRows: options.popularRows, database, logger });
   const remoteReuse = new ReuseSampler();
@@ -199,6 +160,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     tracker?.onAnew();
   };
   const follower = createFollowingTier({ ...pickTierOptions(options, events, () => tracker?.look()), database, maxStalenessMs, onAnew });
+  closing.add('tier', () => follower.close());
   const caches = createFileCaches(store, follower, {
     ...(redisBudgetMs === undefined ? {} : { budgetMs: redisBudgetMs }),
     ...(maxConcurrentLoads === undefined ? {} : { maxConcurrentLoads }),
@@ -211,13 +173,18 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     ...local,
     ...options.cache,
   });
+  closing.add('caches', async () => void (await Promise.all([caches.info.close(), caches.meta.close()])));
   warmth.open(caches, follower);
+  closing.add('warming', () => warmth.close());
   await caches.info.start();
   await warmth.start();
   const auditor = openAuditor(options, store, caches, maxStalenessMs, logger);
+  closing.add('auditor', () => auditor?.close());
   const alerting = startAlerting({ caches, follower, auditor, database, maxStalenessMs, logger });
+  closing.add('alerts', () => alerting.close());
   const watched = { caches, follower, database, warmth: warmth.sources, auditor, alerting, maxStalenessMs, clock: systemClock };
   const watch = new VitalsWatch(watched, events);
+  closing.add('vitals', () => watch.close());
   const facts = (): RecoveryFacts => recoveryFacts({ follower, warmth: warmth.sources, clock: systemClock });
   const recoveries = new RecoveryTracker({
     facts,
@@ -225,8 +192,10 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     logger,
     onEvent: (level, text) => events.add('recovery', level, text),
   });
+  closing.add('recoveries', () => recoveries.close());
   tracker = recoveries;
   const backups = new Backups({ caches, tier: follower, database, pacer: warmth.pacer, popularRows: warmth.maxRows, logger });
+  closing.add('backups', () => backups.close());
   const registry = createMetrics({
     alerting,
     caches: [caches.info, caches.meta],
@@ -242,6 +211,7 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     now: () => systemClock.now(),
   });
   const reporter = openReporter(caches, follower, remoteReuse);
+  closing.add('reporter', () => reporter.close());
   const warmParts = {
     caches,
     warmth,
@@ -251,19 +221,9 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     isIsolated: () => follower.breaker?.state === 'isolated',
   };
   const doctor = new ServingDoctor(options, database, follower);
-  let closing: Promise<void> | null = null;
-  const close = async (): Promise<void> => {
-    await doctor.close();
-    backups.close();
-    auditor?.close();
-    watch.close();
-    recoveries.close();
-    reporter.close();
-    await warmth.close();
-    await Promise.all([alerting.close(), caches.info.close(), caches.meta.close()]);
-    await follower.close();
-    if (owned) await database.close();
-  };
+  closing.add('doctor', () => doctor.close());
+  let closed: Promise<void> | null = null;
+  const close = (): Promise<void> => (closed ??= closeAll(closing));
   return {
     files: createFiles(store, caches, (call) => warmth.run(call)),
     tier: follower,
@@ -283,9 +243,15 @@ export async function createForebay(options: ForebayOptions): Promise<Forebay> {
     backup: (asked = {}) => backups.take(asked),
     restore: (source, asked = {}) => backups.restore(source, asked),
     metricsText: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
-    close: () => (closing ??= close()),
-    [Symbol.asyncDispose]: () => (closing ??= close()),
+    close,
+    [Symbol.asyncDispose]: close,
   };
+}
+
+/** @throws what the first part that failed to close said; all others are closed */
+async function closeAll(closing: Closing): Promise<void> {
+  const [failure] = await closing.close();
+  if (failure !== undefined) throw failure.error;
 }
 
 /** Sizes up to so many times what Redis holds are of interest. */
@@ -307,18 +273,14 @@ function hottest({ info, meta }: FileCaches, limit: number): Record<string, Hot>
   return { [info.name]: info.hot(limit), [meta.name]: meta.hot(limit) };
 }
 
-async function openOwn(url: string, { databaseConnections, logger = silentLogger }: ForebayOptions): Promise<Database> {
+async function openOwn(url: string, { databaseConnections, logger = silentLogger }: ForebayOptions, closing: Closing): Promise<Database> {
   const database = await openDatabase(url, {
     logger,
     ...(databaseConnections === undefined ? {} : { maxConnections: databaseConnections }),
   });
-  try {
-    await migrate(database, { logger });
-    return database;
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
+  closing.add('database', () => database.close());
+  await migrate(database, { logger });
+  return database;
 }
 
 /** `null` when none was asked for. */

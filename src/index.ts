@@ -1,5 +1,6 @@
 /** Forebay, the library: file records from process memory or Redis, the database behind them, and nothing staler than the bound. */
-export type { Forebay, ForebayOptions, Readiness } from './forebay.ts';
+export type { Forebay, Readiness } from './forebay.ts';
+export type { ForebayOptions } from './forebay-options.ts';
 export { createForebay } from './forebay.ts';
 export type { CheckReport, CheckStatus, DoctorReport, Finding } from './doctor/report.ts';
 export type { DoctorOptions } from './doctor/run.ts';

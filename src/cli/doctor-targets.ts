@@ -5,7 +5,7 @@ import { doctorSettings, instanceOpener } from '../doctor.ts';
 import type { DoctorTargets } from '../doctor/check.ts';
 import { openDatabase } from '../postgres/database.ts';
 import { toForebayOptions, type Config } from '../service/config.ts';
-import type { Closing } from './closing.ts';
+import type { Closing } from '../core/closing.ts';
 import { openDataDir, type DataDir } from './embedded/data-dir.ts';
 import { startPrivateRedis } from './embedded/redis.ts';
 import type { Shell } from './shell.ts';

@@ -7,7 +7,7 @@ import { openDatabase, type Database } from '../postgres/database.ts';
 import { createFileBulkStore } from '../postgres/file-bulk-store.ts';
 import { migrate } from '../postgres/migrate.ts';
 import { toForebayOptions, type Config } from '../service/config.ts';
-import type { Closing } from './closing.ts';
+import type { Closing } from '../core/closing.ts';
 import { openDataDir, type DataDir } from './embedded/data-dir.ts';
 import { startPrivateRedis } from './embedded/redis.ts';
 import type { Shell } from './shell.ts';

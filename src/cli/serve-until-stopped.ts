@@ -3,7 +3,7 @@ import { ForebayError } from '../core/errors.ts';
 import type { Config } from '../service/config.ts';
 import { createLogger } from '../service/logger.ts';
 import { startService } from '../service/server.ts';
-import { Closing } from './closing.ts';
+import { Closing } from '../core/closing.ts';
 import { findExample, printExamples } from './examples.ts';
 import { indexFolder } from './index-folder.ts';
 import { openRuntime, type Runtime } from './runtime.ts';

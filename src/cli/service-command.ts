@@ -6,7 +6,7 @@ import { createLogger } from '../service/logger.ts';
 import { startService } from '../service/server.ts';
 import type { AskOptions } from './ask-service.ts';
 import { askService, openAnswer, serviceUrl } from './ask-service.ts';
-import { Closing } from './closing.ts';
+import { Closing } from '../core/closing.ts';
 import { followService } from './follow-service.ts';
 import { openRuntime } from './runtime.ts';
 import { addSettingFlags, configOf } from './setting-flags.ts';

@@ -3,7 +3,7 @@ import type { Database } from '../postgres/database.ts';
 import { openDatabase } from '../postgres/database.ts';
 import { toForebayOptions, type ConfigOption } from '../service/config.ts';
 import { createLogger } from '../service/logger.ts';
-import { Closing } from './closing.ts';
+import { Closing } from '../core/closing.ts';
 import { openDataDir } from './embedded/data-dir.ts';
 import { configOf } from './setting-flags.ts';
 import type { Shell } from './shell.ts';

@@ -6,10 +6,12 @@ import { systemClock } from '../core/clock.ts';
 import type { Chance } from '../core/random.ts';
 import { systemChance } from '../core/random.ts';
 import type { BreakerOptions } from './breaker-options.ts';
+import { resolveBreakerOptions } from './breaker-options.ts';
 import { Breaker } from './breaker.ts';
 import type { ConnectionOptions, Endpoint } from './connection.ts';
 import { closeConnection, hurryConnection, openConnection } from './connection.ts';
-import type { RedisServer } from './server-address.ts';
+import type { RedisAddress, RedisServer } from './server-address.ts';
+import { parseRedisServer } from './server-address.ts';
 
 /** What every tier on Redis is told. */
 export interface RedisOptions {
@@ -33,6 +35,15 @@ export interface RedisOptions {
   readonly chance?: Chance;
   /** Opens each of the two connections. @defaultValue `openConnection` */
   readonly connect?: (options: ConnectionOptions) => Redis;
+}
+
+/**
+ * Where a tier's options lead; all that can be wrong with them is told here, before anything is opened: links to the nodes of a Cluster are opened later, when nobody waits for them.
+ * @throws {ForebayError} `CONFIG_INVALID`
+ */
+export function addressOf({ url, breaker }: RedisOptions): RedisAddress {
+  resolveBreakerOptions(breaker);
+  return parseRedisServer(url);
 }
 
 /** What a link is told besides where it leads. */

@@ -10,12 +10,12 @@ import type { Endpoint } from './connection.ts';
 import { RedisHealth } from './health.ts';
 import { KeyScan } from './key-scan.ts';
 import type { RedisOptions } from './link.ts';
-import { RedisLink } from './link.ts';
+import { addressOf, RedisLink } from './link.ts';
 import { encodeAnewMessage, hearLogMessage, WAKE_MESSAGE } from './log-message.ts';
 import type { LogLayout } from './log-shard.ts';
 import { LogShard } from './log-shard.ts';
 import { applyEntry, openLog } from './scripts.ts';
-import { describeAddress, parseRedisServer } from './server-address.ts';
+import { describeAddress } from './server-address.ts';
 
 /**
  * A store on Redis that follows a log of changes: on one server, on whichever the Sentinels say is the primary, or on all nodes of a Cluster. Opens in the background; close it with `close`.
@@ -26,7 +26,7 @@ export function createRedisLogStore(
   options: RedisOptions,
   tags: LogTags,
 ): LogStore & { readonly breaker: BreakerControl; readonly health: HealthReport; readonly keys: StoredKeys } {
-  const address = parseRedisServer(options.url);
+  const address = addressOf(options);
   return address.kind === 'cluster' ? openClusterLogStore(options, address, tags) : new RedisLogStore(options, address, tags);
 }
 

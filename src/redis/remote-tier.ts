@@ -18,7 +18,7 @@ import type { RedisOptions } from './link.ts';
 import type { BusMessage } from './message.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
 import type { Reply } from './script-calls.ts';
-import { parseRedisServer } from './server-address.ts';
+import { addressOf } from './link.ts';
 import type { TierEars, TierServers } from './tier-servers.ts';
 import { OneServer } from './tier-servers.ts';
 import { Unconfirmed } from './unconfirmed.ts';
@@ -61,7 +61,7 @@ class RedisTier implements RemoteTier {
 
   constructor(options: RedisTierOptions) {
     const { clock = systemClock, chance = systemChance, confirmMs = 1000 } = options;
-    const address = parseRedisServer(options.url);
+    const address = addressOf(options);
     this.#clock = clock;
     this.#chance = chance;
     this.#confirmMs = confirmMs;

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { AlertOptions } from '../alerts/options.ts';
 import { ForebayError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { ForebayOptions } from '../forebay.ts';
+import type { ForebayOptions } from '../forebay-options.ts';
 import type { Given, Origin } from './config/gather.ts';
 import { gather } from './config/gather.ts';
 import type { RawValue } from './config/kinds.ts';

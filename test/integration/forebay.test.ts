@@ -183,3 +183,20 @@ test('metrics tell look-ups by cache, tier and outcome, and never a key', async 
   expect(body).toMatch(/^forebay_redis_up 1$/m);
   expect(body).not.toContain(record.id);
 });
+
+test.each([
+  ['cache', { local: { maxEntries: -1 } }, 'maxEntries'],
+  ['Redis', { breaker: { windowMs: -1 } }, 'breaker.windowMs'],
+  ['Cluster', { redis: 'redis+cluster://127.0.0.1:1', breaker: { windowMs: -2 } }, 'breaker.windowMs'],
+  ['audit', { auditPerSecond: -1 }, 'auditPerSecond'],
+  ['popularity', { popularRows: 0.5 }, 'popularRows'],
+])('a wrong option of the %s is told, and leaves nothing open of what was opened before', async (of, wrong, field) => {
+  const database = await postgres.createDatabase(`wrong_${of.toLowerCase()}`);
+  await expect(createForebay({ database, redis: redis.url, ...wrong })).rejects.toMatchObject({ code: 'CONFIG_INVALID', field });
+  const ours = databases[1]?.database;
+  await vi.waitFor(async () => {
+    expect(String(await admin.client('LIST')).match(/^id=/gm)).toHaveLength(1);
+    const sessions = await ours?.query('select from pg_stat_activity where datname = $1', [new URL(database).pathname.slice(1)]);
+    expect(sessions).toHaveLength(0);
+  });
+});

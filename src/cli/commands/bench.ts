@@ -17,7 +17,7 @@ import { planText, resultText } from '../bench/text.ts';
 import type { Trace } from '../bench/trace-file.ts';
 import { readTrace } from '../bench/trace-file.ts';
 import { count } from '../../metrics/report/format.ts';
-import { Closing } from '../closing.ts';
+import { Closing } from '../../core/closing.ts';
 import { openRuntime } from '../runtime.ts';
 import { quieter, serviceOf } from '../service-command.ts';
 import { addSettingFlags, configOf } from '../setting-flags.ts';

@@ -4,7 +4,7 @@ import type { CheckReport, DoctorReport } from '../../doctor/report.ts';
 import { runChecks } from '../../doctor/run.ts';
 import { createLogger } from '../../service/logger.ts';
 import { doctorProgressSchema, doctorSchema } from '../../service/routes/doctor.ts';
-import { Closing } from '../closing.ts';
+import { Closing } from '../../core/closing.ts';
 import { targetsOf } from '../doctor-targets.ts';
 import { DoctorText } from '../doctor-text.ts';
 import { serviceOf } from '../service-command.ts';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 import type { IndexReport } from '../../files/index-tree/options.ts';
 import { createLogger } from '../../service/logger.ts';
-import { Closing } from '../closing.ts';
+import { Closing } from '../../core/closing.ts';
 import { indexFolder } from '../index-folder.ts';
 import { openRuntime } from '../runtime.ts';
 import { addSettingFlags, configOf } from '../setting-flags.ts';

@@ -2,7 +2,7 @@ import type * as ForebayModule from '../../../src/forebay.ts';
 import type * as DatabaseModule from '../../../src/postgres/database.ts';
 import type * as MigrateModule from '../../../src/postgres/migrate.ts';
 import { pathToFileURL } from 'node:url';
-import type { ForebayOptions } from '../../../src/forebay.ts';
+import type { ForebayOptions } from '../../../src/forebay-options.ts';
 import type { Database, Queryable } from '../../../src/postgres/database.ts';
 import type { Change, Contestant, ContestantOptions, Seen } from '../contestant.ts';
 import { markOf, markText } from '../contestant.ts';

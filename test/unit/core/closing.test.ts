@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Closing } from '../../../src/cli/closing.ts';
+import { Closing } from '../../../src/core/closing.ts';
 
 test('what was opened last is closed first, and a failure does not keep the rest open', async () => {
   const closing = new Closing();
