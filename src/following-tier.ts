@@ -4,6 +4,7 @@ import type { Follower, FollowerOptions } from './cache/follower-types.ts';
 import { createFollower } from './cache/follower.ts';
 import type { LogStore } from './cache/log-store.ts';
 import type { LogTags } from './cache/log-tags.ts';
+import { checkMaxStaleness } from './cache/options.ts';
 import type { StoredKeys } from './cache/stored-keys.ts';
 import type { Logger } from './core/logger.ts';
 import { silentLogger } from './core/logger.ts';
@@ -21,7 +22,7 @@ export interface FollowingTierOptions extends Pick<
   readonly database: Database;
   /** A URL, or a URL and what goes with it; `null`: process memory only. */
   readonly redis: string | RedisServer | null;
-  /** Put before every key in Redis. @defaultValue '' */
+  /** Put before every key in Redis: at most 256 characters, no braces. @defaultValue '' */
   readonly keyPrefix?: string;
   /** When calls of Redis are given up, and tried again. @defaultValue as in docs/breaker.md */
   readonly breaker?: Partial<BreakerOptions>;
@@ -49,10 +50,12 @@ export interface FollowingTier extends Follower {
 /**
  * A remote tier for `createCache` that follows the log of changes of a database: nothing staler than the bound, whoever changes the rows. For caches of attached tables; `createForebay` has one of its own, `tier`.
  * Give the caches on it the same `maxStalenessMs`. Opens in the background; close it with `close`, after the caches.
+ * @throws {ForebayError} `CONFIG_INVALID`
  */
 export function createFollowingTier(options: FollowingTierOptions): FollowingTier {
   const { database, redis, keyPrefix = '', logger = silentLogger, breaker, onBreakerChange, onFinding, onRedisChange, ...rest } = options;
   const { maxStalenessMs = 1000 } = rest;
+  checkMaxStaleness(maxStalenessMs);
   const onStateChange = (state: 'up' | 'down', reason: string): void => {
     tellRedisState(logger, state, reason);
     onRedisChange?.(state, reason, null);

@@ -16,7 +16,7 @@ export interface ForebayOptions {
   readonly database: string | Database;
   /** A URL (`redis://…`, `redis+sentinel://…`, `redis+cluster://…`, with TLS `rediss…`, or `unix:/PATH`), or a URL and what goes with it; `null` runs without Redis, each process for itself. */
   readonly redis: string | RedisServer | null;
-  /** Put before every key in Redis. @defaultValue '' */
+  /** Put before every key in Redis: at most 256 characters, no braces. @defaultValue '' */
   readonly keyPrefix?: string;
   /** Room in process memory, for both caches together. @defaultValue 50,000 entries, 128 MiB, S3-FIFO */
   readonly local?: { readonly maxEntries?: number; readonly maxBytes?: number; readonly policy?: 's3fifo' | 'lru' };

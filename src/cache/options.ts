@@ -154,6 +154,9 @@ const OTHERS = new Set([
   'tracer',
 ]);
 
+/** Checks the bound by itself, for what has no cache. @throws {ForebayError} `CONFIG_INVALID` */
+export const checkMaxStaleness = (value: unknown): void => void numberOf('maxStalenessMs', value);
+
 /**
  * Checks options and fills in the defaults.
  * @throws {ForebayError} `CONFIG_INVALID`, naming the option, its value and the rule; an unknown option is an error too.
@@ -173,14 +176,7 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
     if (given[name] !== undefined && typeof given[name] !== 'function') throw invalid(name, given[name], 'has to be a function');
   }
   const numbers = Object.fromEntries(
-    Object.entries(NUMBERS).map(([name, [least, most, byDefault]]) => {
-      const value = given[name] ?? byDefault;
-      const isCount = !name.endsWith('Ms') && name !== 'refreshAhead';
-      if (typeof value !== 'number' || !(value >= least && value <= most) || (isCount && !Number.isInteger(value))) {
-        throw invalid(name, value, `has to be a ${isCount ? 'whole ' : ''}number from ${least} to ${most}`);
-      }
-      return [name, value];
-    }),
+    (Object.keys(NUMBERS) as (keyof typeof NUMBERS)[]).map((name) => [name, numberOf(name, given[name])]),
   ) as Record<keyof typeof NUMBERS, number>;
   return Object.freeze({
     remote: noRemoteTier({ alone: true }),
@@ -203,6 +199,16 @@ export function resolveOptions<K, V>(options: CacheOptions<K, V>): ResolvedOptio
 
 function definedOf<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+function numberOf(name: keyof typeof NUMBERS, given: unknown): number {
+  const [least, most, byDefault] = NUMBERS[name];
+  const value = given ?? byDefault;
+  const isCount = !name.endsWith('Ms') && name !== 'refreshAhead';
+  if (typeof value !== 'number' || !(value >= least && value <= most) || (isCount && !Number.isInteger(value))) {
+    throw invalid(name, value, `has to be a ${isCount ? 'whole ' : ''}number from ${least} to ${most}`);
+  }
+  return value;
 }
 
 function invalid(name: string, value: unknown, rule: string): ForebayError {

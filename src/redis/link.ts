@@ -3,6 +3,7 @@ import type { BreakerChange } from '../cache/breaker-types.ts';
 import type { HealthFinding } from '../cache/health-types.ts';
 import type { Clock } from '../core/clock.ts';
 import { systemClock } from '../core/clock.ts';
+import { ForebayError } from '../core/errors.ts';
 import type { Chance } from '../core/random.ts';
 import { systemChance } from '../core/random.ts';
 import type { BreakerOptions } from './breaker-options.ts';
@@ -17,7 +18,7 @@ import { parseRedisServer } from './server-address.ts';
 export interface RedisOptions {
   /** Where Redis is: a URL, or a URL with what goes with it. */
   readonly url: string | RedisServer;
-  /** Put before every key and the channel, so that several deployments can share a Redis. @defaultValue '' */
+  /** Put before every key and the channel, so that several deployments can share a Redis: at most 256 characters, no braces. @defaultValue '' */
   readonly keyPrefix?: string;
   /** The staleness bound, in ms: the bus is asked for an echo four times as often. @defaultValue 1,000 */
   readonly maxStalenessMs?: number;
@@ -37,13 +38,25 @@ export interface RedisOptions {
   readonly connect?: (options: ConnectionOptions) => Redis;
 }
 
+/** In a Cluster the first braces of a name say which slot it has, and those are ours. */
+const PREFIX = /^[^{}]{0,256}$/;
+
 /**
  * Where a tier's options lead; all that can be wrong with them is told here, before anything is opened: links to the nodes of a Cluster are opened later, when nobody waits for them.
  * @throws {ForebayError} `CONFIG_INVALID`
  */
-export function addressOf({ url, breaker }: RedisOptions): RedisAddress {
+export function addressOf({ url, breaker, keyPrefix = '' }: RedisOptions): RedisAddress {
   resolveBreakerOptions(breaker);
+  checkPrefix(keyPrefix);
   return parseRedisServer(url);
+}
+
+function checkPrefix(given: unknown): void {
+  if (typeof given === 'string' && PREFIX.test(given)) return;
+  const shown = String(given).slice(0, 80);
+  throw new ForebayError('CONFIG_INVALID', `keyPrefix = ${shown}: has to be a text of at most 256 characters without { and }`, {
+    field: 'keyPrefix',
+  });
 }
 
 /** What a link is told besides where it leads. */

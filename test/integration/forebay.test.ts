@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createFollowingTier } from '../../src/following-tier.ts';
 import type { Forebay } from '../../src/forebay.ts';
 import { createForebay } from '../../src/forebay.ts';
 import type { NewFile } from '../../src/files/records.ts';
@@ -188,6 +189,7 @@ test.each([
   ['cache', { local: { maxEntries: -1 } }, 'maxEntries'],
   ['Redis', { breaker: { windowMs: -1 } }, 'breaker.windowMs'],
   ['Cluster', { redis: 'redis+cluster://127.0.0.1:1', breaker: { windowMs: -2 } }, 'breaker.windowMs'],
+  ['prefix', { keyPrefix: 'app{1}:' }, 'keyPrefix'],
   ['audit', { auditPerSecond: -1 }, 'auditPerSecond'],
   ['popularity', { popularRows: 0.5 }, 'popularRows'],
 ])('a wrong option of the %s is told, and leaves nothing open of what was opened before', async (of, wrong, field) => {
@@ -199,4 +201,10 @@ test.each([
     const sessions = await ours?.query('select from pg_stat_activity where datname = $1', [new URL(database).pathname.slice(1)]);
     expect(sessions).toHaveLength(0);
   });
+});
+
+test('a tier of one’s own is refused a bound that nothing can be proven for', () => {
+  const database = databases[0]?.database as Database;
+  for (const maxStalenessMs of [0, 99, Number.NaN])
+    expect(() => createFollowingTier({ database, redis: redis.url, maxStalenessMs })).toThrow('maxStalenessMs = ');
 });
