@@ -129,6 +129,8 @@ export interface Check {
   readonly why: string;
   /** For the documentation: what mends what it finds. Also the advice when it fails or hangs itself. */
   readonly mends: string;
+  /** Better advice when it fails itself, if what it failed by tells. */
+  readonly mendsFor?: (what: string, world: World) => string | null;
   /** Checks without which this one cannot be made. */
   readonly needs?: readonly Check['name'][];
   /** Left out in a dry run. */

@@ -1,6 +1,7 @@
 import { askSentinels, RedisCheckup } from '../redis/checkup.ts';
 import type { Check, Findings } from './check.ts';
 import { count, done, NO_REDIS, redisOf, skipped } from './check.ts';
+import { mendFor } from './redis-mends.ts';
 import { foundBy, ofEachNode } from './redis-nodes.ts';
 
 const SLOTS = 16_384;
@@ -11,6 +12,7 @@ const reach: Check = {
   why: 'Without it every read that process memory cannot answer is a query of the database, and instances warm each other no more.',
   mends:
     'correct FOREBAY_REDIS_URL (`forebay config` shows the one in effect) and its password; `redis-cli -u "$FOREBAY_REDIS_URL" ping` tries it',
+  mendsFor: (what, { redisServer }) => mendFor(what, redisServer),
   async run(world, signal) {
     const server = await world.targets.findRedis();
     world.redisServer = server;
@@ -27,20 +29,13 @@ const reach: Check = {
         redis.unreachable.map(({ node, reason, serves }) => ({
           severity: serves ? 'error' : 'warning',
           what: `${node}${serves ? '' : ', which the URL names,'} cannot be used: ${reason}`,
-          mend: adviceFor(reason),
+          mend: mendFor(reason, server) ?? 'see that it runs and can be reached: redis-cli -h HOST -p PORT ping',
         })),
       ),
       blocks: false,
     };
   },
 };
-
-/** What is to be done about the usual reasons; the rest is in the words of the server. */
-function adviceFor(reason: string): string {
-  if (/WRONGPASS|NOAUTH/.test(reason)) return 'correct user and password in FOREBAY_REDIS_URL (or passwordFile)';
-  if (/certificate|self.signed|CERT/i.test(reason)) return 'give the authority that signed the certificate: ?caFile=…';
-  return `see that it runs and can be reached: redis-cli -h HOST -p PORT ping`;
-}
 
 const role = ofEachNode(
   {

@@ -108,7 +108,7 @@ class Runner {
     const failed = (what: string): Outcome => ({
       status: 'done',
       said: 'it could not be made',
-      findings: [{ severity: 'error', what, mend: check.mends }],
+      findings: [{ severity: 'error', what, mend: check.mendsFor?.(what, this.#world) ?? check.mends }],
     });
     const end = (reason: Error, outcome: Outcome): void => {
       over.abort(reason);

@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createForebay } from '../../../src/forebay.ts';
+import { makeCertificates } from '../../support/certificates.ts';
 import { startCluster } from '../../support/cluster.ts';
 import { FaultProxy } from '../../support/fault-proxy.ts';
+import type { TestRedis } from '../../support/redis.ts';
 import { freePort, startRedis } from '../../support/redis.ts';
 import { startSentinels } from '../../support/sentinel.ts';
 import type { Databases } from './world.ts';
@@ -226,4 +228,39 @@ test('certificates that nobody verifies are found', async () => {
     expect.stringContaining('NODE_TLS_REJECT_UNAUTHORIZED=0'),
     expect.stringContaining('sslmode=no-verify'),
   ]);
+});
+
+describe('of Redis over TLS a doctor says what mends', () => {
+  const certificates = makeCertificates();
+  const { ca, serverCert, serverKey, clientCert, clientKey } = certificates;
+  afterAll(() => certificates[Symbol.dispose]());
+
+  async function startTls(...args: string[]): Promise<TestRedis> {
+    const port = await freePort();
+    const files = ['--tls-cert-file', serverCert, '--tls-key-file', serverKey, '--tls-ca-cert-file', ca];
+    return startRedis({ port, args: [...SOUND_REDIS, '--port', '0', '--tls-port', String(port), ...files, ...args] });
+  }
+
+  const advised = async (redis: string): Promise<string> => {
+    const report = await examine({ database: url, redis, dryRun: true });
+    return report.checks.flatMap(({ check, findings }) => (check === 'redis.reach' ? findings.map(({ mend }) => mend) : [])).join();
+  };
+
+  test.each<[string, string, string, string]>([
+    ['an authority that is not known', 'no', '', 'authority that signed the certificate: ?caFile='],
+    ['a name that is not in the certificate', 'no', `caFile=${ca}&servername=elsewhere`, '?servername='],
+    ['a server that asks for a certificate of ours', 'yes', `caFile=${ca}`, 'asks for a certificate of ours'],
+  ])('%s', async (_, clients, search, mend) => {
+    await using redis = await startTls('--tls-auth-clients', clients);
+    expect(await advised(`rediss://localhost:${redis.port}?${search}`)).toContain(mend);
+  });
+
+  test('a port that speaks none, one that speaks nothing else, and nothing where all is right', async () => {
+    await using plain = await startRedis({ args: SOUND_REDIS });
+    expect(await advised(`rediss://localhost:${plain.port}?caFile=${ca}`)).toContain('the port speaks');
+    await using redis = await startTls('--tls-auth-clients', 'yes');
+    expect(await advised(`redis://localhost:${redis.port}`)).toContain('rediss://');
+    const right = `rediss://localhost:${redis.port}?caFile=${ca}&certFile=${clientCert}&keyFile=${clientKey}`;
+    expect(foundIn(await examine({ database: url, redis: right, dryRun: true }))).toEqual([]);
+  });
 });
