@@ -26,6 +26,8 @@ export const WARMING = Object.freeze({
   doneMs: 600_000,
   /** Longest wait for the remote tier to say who may warm, in ms. */
   askMs: 1_000,
+  /** One that nobody asked for and that got no answer is tried again after these times, in ms, more or less: the remote tier may have been slow once, or not verified yet. The last one is longer than a permission that was given and could not be given back. One that was away and comes back empty says so itself. */
+  againMs: [1_000, 60_000],
 });
 
 /** Names the permission to warm, as if it were a value: its lease is held by who warms, and the value says that somebody has. */
@@ -117,6 +119,8 @@ export class Warmer {
   #waits = false;
   /** The remote tier began anew: what was done so far is gone. */
   #again = false;
+  /** Until then one that is held may be our own, which we have not heard of and could not give back. */
+  #strayUntil = Number.NEGATIVE_INFINITY;
   readonly counts = { runs: { done: 0, elsewhere: 0, no_remote: 0, failed: 0, stopped: 0 }, loaded: 0, found: 0 };
 
   constructor(options: WarmerOptions) {
@@ -138,8 +142,8 @@ export class Warmer {
     return this.#running;
   }
 
-  /** Warms unless another instance does or has, `delayMs` from now, more or less. */
-  async runOnce(delayMs = 0): Promise<WarmReport | null> {
+  /** Warms unless another instance does or has, `delayMs` from now, more or less. Resolves with the first try. */
+  async runOnce(delayMs = 0, againMs: readonly number[] = WARMING.againMs): Promise<WarmReport | null> {
     if (delayMs > 0 && this.#waits) return null;
     if (this.#running !== null) {
       this.#again = true;
@@ -147,7 +151,10 @@ export class Warmer {
     }
     try {
       if (delayMs > 0) await this.#wait(delayMs);
-      return await this.run({}, false);
+      const report = await this.run({}, false);
+      const [nextMs, ...laterMs] = againMs;
+      if (report.outcome === 'no_remote' && nextMs !== undefined) void this.runOnce(nextMs, laterMs);
+      return report;
     } catch {
       return null;
     }
@@ -293,17 +300,25 @@ export class Warmer {
     const reply = await remote.acquire(PERMISSION, token, { leaseMs: WARMING.leaseMs, replace: asked, deadline });
     switch (reply.outcome) {
       case 'granted':
-        course.token = token;
-        course.renewAt = clock.now() + WARMING.renewMs;
+        this.#hold(course, token);
         return 'done';
       case 'held':
+        return clock.now() < this.#strayUntil ? 'no_remote' : 'elsewhere';
       case 'found':
         return 'elsewhere';
       case 'unavailable':
+        // It may have been given, and its answer be late: it is given back then too.
+        this.#hold(course, token);
+        this.#strayUntil = clock.now() + WARMING.leaseMs;
         return 'no_remote';
       default:
         return reply satisfies never;
     }
+  }
+
+  #hold(course: Course, token: string): void {
+    course.token = token;
+    course.renewAt = this.#o.clock.now() + WARMING.renewMs;
   }
 
   /** Whether this instance may go on. Somebody else may take the permission in the moment between giving it back and asking anew; that one then goes on. */
@@ -323,6 +338,7 @@ export class Warmer {
     const { remote } = this.#o;
     const { point } = remote.tags;
     const entry = encodeEntry({ absent: false, version: 0, ttlMs: WARMING.doneMs, point, buckets: [], json: Buffer.from('1') });
-    await remote.fill(PERMISSION, token, isDone ? { entry, expireMs: WARMING.doneMs, loadedAgoMs: 0 } : null);
+    const reply = await remote.fill(PERMISSION, token, isDone ? { entry, expireMs: WARMING.doneMs, loadedAgoMs: 0 } : null);
+    if (reply !== 'unavailable') this.#strayUntil = Number.NEGATIVE_INFINITY;
   }
 }

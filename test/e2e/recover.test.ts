@@ -44,6 +44,8 @@ async function openWorld(redis: string): Promise<World> {
   for (let n = 1; n <= 30; n += 1)
     await forebay.files.create({ id: id(n), path: `/srv/${n}`, size: n, mimeType: 'text/plain', ownerId: 'ann' });
   await eventually(async () => expect((await forebay.readiness()).reasons).toEqual([]));
+  // Its start has been warmed.
+  await eventually(async () => expect((await forebay.recover({ dryRun: true })).outcome).toBe('well'));
   const service = await startService({ forebay, config: { port: 0, token: TOKEN } });
   return {
     forebay,

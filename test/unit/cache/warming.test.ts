@@ -15,7 +15,7 @@ function open({ popular = 1200 }: { popular?: number } = {}) {
     holder: null as string | null,
     heldUntil: 0,
     done: false,
-    remote: 'up' as 'off' | 'up' | 'away',
+    remote: 'up' as 'off' | 'up' | 'away' | 'slow' | 'mute',
     lists: 0,
     pages: [] as number[],
   };
@@ -25,20 +25,21 @@ function open({ popular = 1200 }: { popular?: number } = {}) {
   };
 
   const acquire = (token: string, leaseMs: number, replace: boolean): LeaseReply => {
-    if (world.remote !== 'up') return { outcome: 'unavailable', reason: 'disconnected' };
+    if (world.remote === 'off' || world.remote === 'away') return { outcome: 'unavailable', reason: 'disconnected' };
     if (world.done && !replace) return { outcome: 'found', bytes: Buffer.from('1'), serverNow: 0 };
     if (world.holder !== null && clock.now() < world.heldUntil) return { outcome: 'held' };
     world.holder = token;
     world.heldUntil = clock.now() + leaseMs;
-    return { outcome: 'granted' };
+    return world.remote === 'up' ? { outcome: 'granted' } : { outcome: 'unavailable', reason: 'budget' };
   };
   const openOne = (name: string): Warmer => {
     let tokens = 0;
     const remote: RemoteTier = {
       ...noRemoteTier({ alone: false }),
-      state: () => (world.remote === 'away' ? 'down' : world.remote),
+      state: () => (world.remote === 'away' ? 'down' : world.remote === 'off' ? 'off' : 'up'),
       acquire: (_key, token, { leaseMs, replace }) => Promise.resolve(acquire(token, leaseMs, replace)),
       fill: (_key, token, payload) => {
+        if (world.remote === 'mute') return Promise.resolve('unavailable');
         if (world.holder !== token) return Promise.resolve('refused');
         world.holder = null;
         world.done ||= payload !== null;
@@ -234,5 +235,39 @@ describe('without Redis', () => {
     ]);
     world.remote = 'away';
     expect(await openOne('three').run()).toMatchObject({ outcome: 'no_remote', popular: 0 });
+  });
+
+  test('one that got no answer in time gives back what it may have been given, and is tried again', async () => {
+    const { clock, world, openOne } = open();
+    const one = openOne('one');
+    world.remote = 'slow';
+    expect(await one.runOnce()).toMatchObject({ outcome: 'no_remote' });
+    expect(world.holder).toBeNull();
+    world.remote = 'up';
+    await clock.pass(2 * (WARMING.againMs[0] ?? 0));
+    expect(one.counts.runs).toMatchObject({ no_remote: 1, elsewhere: 0, done: 1 });
+  });
+
+  test('one that cannot give it back is tried again when it has ended', async () => {
+    const { clock, world, openOne } = open();
+    const one = openOne('one');
+    world.remote = 'mute';
+    await one.runOnce();
+    expect(world.holder).not.toBeNull();
+    await clock.pass(2 * (WARMING.againMs[0] ?? 0));
+    world.remote = 'up';
+    await clock.pass(2 * (WARMING.againMs[1] ?? 0));
+    expect(one.counts.runs).toMatchObject({ no_remote: 2, elsewhere: 0, done: 1 });
+  });
+
+  test('one that never gets an answer is given up, and so is one that is closed', async () => {
+    const { clock, world, openOne } = open();
+    world.remote = 'away';
+    const [one, two] = [openOne('one'), openOne('two')];
+    await Promise.all([one.runOnce(), two.runOnce()]);
+    await two.close();
+    await clock.pass(600_000);
+    expect(one.counts.runs).toMatchObject({ no_remote: 1 + WARMING.againMs.length });
+    expect(two.counts.runs).toMatchObject({ no_remote: 1 });
   });
 });
