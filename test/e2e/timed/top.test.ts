@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Forebay } from '../../src/forebay.ts';
-import { createForebay } from '../../src/forebay.ts';
-import { startService } from '../../src/service/server.ts';
-import type { TestPostgres } from '../support/postgres.ts';
-import { startPostgres } from '../support/postgres.ts';
-import { startCluster } from '../support/cluster.ts';
-import { eventually } from '../support/eventually.ts';
-import { runProgram } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
-import { plain, runOnTerminal } from '../support/terminal.ts';
+import type { Forebay } from '../../../src/forebay.ts';
+import { createForebay } from '../../../src/forebay.ts';
+import { startService } from '../../../src/service/server.ts';
+import type { TestPostgres } from '../../support/postgres.ts';
+import { startPostgres } from '../../support/postgres.ts';
+import { startCluster } from '../../support/cluster.ts';
+import { eventually } from '../../support/eventually.ts';
+import { runProgram } from '../../support/program.ts';
+import { freePort, startRedis } from '../../support/redis.ts';
+import { plain, runOnTerminal } from '../../support/terminal.ts';
 
 const TOKEN = 'a-token-of-enough-length';
 const env = { FOREBAY_TOKEN: TOKEN };
