@@ -7,14 +7,13 @@ import { startCluster } from '../support/cluster.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 import { startChromium } from './chromium.ts';
 import { openViewer, picture, startWorld } from './world.ts';
 
 /** How soon a person sees it. */
 const SEEN_WITHIN_MS = 2000;
 const CALM = /^Nothing is broken/;
-const ARGS = ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'];
 
 let browser: Browser;
 let postgres: TestPostgres;
@@ -39,7 +38,7 @@ function judge(fault: string, seenMs: number, limitMs = SEEN_WITHIN_MS): void {
 describe('what the page shows when something is broken', () => {
   it('Redis killed: seen within two seconds, in words and in the timeline, and that it is back', async () => {
     const port = await freePort();
-    const redis = await startRedis({ port, args: ARGS });
+    const redis = await startRedis({ port, args: SOUND_REDIS });
     await using world = await startWorld({ database: await newDatabase(), redis: redis.url });
     await using viewer = await openViewer(browser, world.service.url);
     const { page, errors } = viewer;
@@ -54,7 +53,7 @@ describe('what the page shows when something is broken', () => {
     expect(await page.locator('#events').innerText()).toContain('The connection to Redis is lost');
     expect(await page.locator('#endpoints').innerText()).toMatch(/Redis\s+away/);
     await picture(page, 'redis-down');
-    await using _ = await startRedis({ port, args: ARGS });
+    await using _ = await startRedis({ port, args: SOUND_REDIS });
     await viewer.sees(/^The caches are (recovering|being warmed)/);
     await picture(page, 'recovering', 1);
     await viewer.sees(CALM, 60_000);
@@ -63,7 +62,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('Redis frozen: told apart from one that is gone, also after its connection was given up', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     await using world = await startWorld({ database: await newDatabase(), redis: redis.url });
     await using viewer = await openViewer(browser, world.service.url);
     await viewer.sees(CALM);
@@ -78,7 +77,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('Redis isolated by an operator, and restored', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     await using world = await startWorld({ database: await newDatabase(), redis: redis.url });
     await using viewer = await openViewer(browser, world.service.url);
     await viewer.sees(CALM);
@@ -92,7 +91,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('the bus lost, while Redis answers', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     await using proxy = await FaultProxy.start({ target: redis.port });
     await using world = await startWorld({ database: await newDatabase(), redis: `redis://127.0.0.1:${proxy.port}` });
     await using viewer = await openViewer(browser, world.service.url);
@@ -107,7 +106,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('a node of a Cluster lost', async () => {
-    await using cluster = await startCluster({ args: ['--cluster-require-full-coverage', 'no', ...ARGS] });
+    await using cluster = await startCluster({ args: ['--cluster-require-full-coverage', 'no', ...SOUND_REDIS] });
     await using world = await startWorld({ database: await newDatabase(), redis: cluster.url });
     await using viewer = await openViewer(browser, world.service.url);
     await viewer.sees(CALM, 60_000);
@@ -119,7 +118,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('the database down: users notice, and the page says so while it cannot be asked', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     await using own = await startPostgres();
     await using world = await startWorld({ database: await own.createDatabase('own'), redis: redis.url });
     await using viewer = await openViewer(browser, world.service.url);
@@ -138,7 +137,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('the database slow', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     const url = new URL(await newDatabase());
     await using proxy = await FaultProxy.start({ target: Number(url.port) });
     url.port = String(proxy.port);
@@ -155,7 +154,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('nobody relays, and changes gather: the bound is exceeded, and the outbox deep', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     const database = await newDatabase();
     const relay = await createForebay({ database, redis: redis.url });
     await using world = await startWorld({ database, redis: redis.url }, {}, { more: { relay: 'never' } });
@@ -183,7 +182,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('more is asked of the database than it answers', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     const database = await newDatabase();
     const few = { maxConcurrentLoads: 1, cache: { maxQueuedLoads: 20 } };
     await using world = await startWorld({ database, redis: redis.url }, {}, { more: few });
@@ -213,7 +212,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('a record changed behind the triggers, found by the auditor', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     const database = await newDatabase();
     await using world = await startWorld({ database, redis: redis.url }, {}, { more: { auditPerSecond: 200 } });
     await using viewer = await openViewer(browser, world.service.url);
@@ -236,7 +235,7 @@ describe('what the page shows when something is broken', () => {
   });
 
   it('the service itself gone: the last numbers are shown as what they are, and it is found again', async () => {
-    await using redis = await startRedis({ args: ARGS });
+    await using redis = await startRedis({ args: SOUND_REDIS });
     const port = await freePort();
     const database = await newDatabase();
     const world = await startWorld({ database, redis: redis.url }, { port });

@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestRedis } from '../support/redis.ts';
-import { startRedis } from '../support/redis.ts';
+import { SOUND_REDIS, startRedis } from '../support/redis.ts';
 import { startChromium } from './chromium.ts';
 import type { World } from './world.ts';
 import { openViewer, picture, startWorld } from './world.ts';
@@ -14,7 +14,7 @@ let redis: TestRedis;
 let world: World;
 beforeAll(async () => {
   browser = await startChromium();
-  redis = await startRedis({ args: ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'] });
+  redis = await startRedis({ args: SOUND_REDIS });
   world = await startWorld({ database: 'pglite:memory', redis: redis.url }, { token: TOKEN });
 }, 180_000);
 afterAll(async () => {

@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { ended, runProgram, runToEnd, type Ended } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import { runOnTerminal } from '../support/terminal.ts';
 import { Client } from 'pg';
@@ -66,7 +66,7 @@ describe.each([
   let servers: string[];
 
   beforeAll(async () => {
-    redis = await startServers({ args: ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'] });
+    redis = await startServers({ args: SOUND_REDIS });
     database = await postgres.createDatabase(`bench_${kind === 'a Cluster' ? 1 : 0}`);
     servers = ['--database-url', database, '--redis-url', redis.url];
   });

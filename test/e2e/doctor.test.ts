@@ -5,10 +5,10 @@ import type { DoctorReport } from '../../src/doctor/report.ts';
 import { startCluster } from '../support/cluster.ts';
 import type { ProgramOptions } from '../support/program.ts';
 import { runProgram } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 import { tempDir } from '../support/temp.ts';
 import type { Databases } from '../integration/doctor/world.ts';
-import { probeRows, SOUND_REDIS, sql, startDatabases } from '../integration/doctor/world.ts';
+import { probeRows, sql, startDatabases } from '../integration/doctor/world.ts';
 
 const TOKEN = 'a-token-of-enough-length';
 /** A bound and a budget so wide that a machine which stands still for a moment is no finding. */

@@ -8,12 +8,10 @@ import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runProgram } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 import type { Ended } from '../support/program.ts';
 import { runHere } from '../support/run-here.ts';
 
-/** Of which a Forebay has nothing to say. */
-const args = ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'];
 const TOKEN = 'a-token-of-enough-length';
 const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
@@ -67,7 +65,7 @@ describe.each([
   let redis: Awaited<ReturnType<typeof startServers>>;
   let world: World;
   beforeAll(async () => {
-    redis = await startServers({ args });
+    redis = await startServers({ args: SOUND_REDIS });
     world = await openWorld(redis.url);
   });
   afterAll(async () => {
@@ -132,7 +130,7 @@ describe.each([
 
 test('Redis that was killed is tried at once when it is there again, and found empty it is warmed', async () => {
   const port = await freePort();
-  let redis = await startRedis({ port, args });
+  let redis = await startRedis({ port, args: SOUND_REDIS });
   const world = await openWorld(redis.url);
   try {
     await redis.kill();
@@ -147,7 +145,7 @@ test('Redis that was killed is tried at once when it is there again, and found e
     // Followed by one who leaves, it goes on.
     const stop = new AbortController();
     const left = runHere(['recover', '--watch', '--url', world.service.url], { env: { FOREBAY_TOKEN: TOKEN }, stop: stop.signal });
-    redis = await startRedis({ port, args });
+    redis = await startRedis({ port, args: SOUND_REDIS });
     const following = world.ask(['recover']);
     await eventually(async () => expect(world.forebay.recoveries().current?.phase).toBe('paced'));
     stop.abort();
@@ -169,7 +167,7 @@ test('Redis that was killed is tried at once when it is there again, and found e
 test('a database that does not answer is told, and is what a recovery begins with', async () => {
   // What was committed has to be there after the crash, or it is another fault.
   await using own = await startPostgres({ args: ['-c', 'synchronous_commit=on'] });
-  await using redis = await startRedis({ args });
+  await using redis = await startRedis({ args: SOUND_REDIS });
   const forebay = await createForebay({ database: await own.createDatabase('own'), redis: redis.url });
   const service = await startService({ forebay, config: { port: 0 } });
   try {
@@ -202,7 +200,7 @@ test('bad command lines, a wrong token and nobody there are clear errors', async
     code: 1,
     stderr: expect.stringContaining('no service of Forebay answers'),
   });
-  await using redis = await startRedis({ args });
+  await using redis = await startRedis({ args: SOUND_REDIS });
   const world = await openWorld(redis.url);
   const wrong = await world.ask(['recover'], { FOREBAY_TOKEN: 'another-token-of-that-length' });
   await world.close();

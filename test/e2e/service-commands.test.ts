@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import { runToEnd, type Ended, type ProgramOptions } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 
 const TOKEN = 'a-token-of-enough-length';
 
@@ -33,7 +33,7 @@ describe.each([
   const isCached = async (id: string): Promise<boolean> => (await forebay.files.inspect(id)).local.state === 'fresh';
 
   beforeAll(async () => {
-    redis = await startServers();
+    redis = await startServers({ args: SOUND_REDIS });
     database = await postgres.createDatabase(`commands_${kind === 'a Cluster' ? 1 : 0}`);
     forebay = await createForebay({
       database,

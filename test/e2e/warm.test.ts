@@ -15,11 +15,9 @@ import type { TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
 import type { Ended, ProgramOptions } from '../support/program.ts';
 import { runProgram, runToEnd } from '../support/program.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 import { runHere } from '../support/run-here.ts';
 
-/** Of which a Forebay has nothing to say. */
-const args = ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'];
 const TOKEN = 'a-token-of-enough-length';
 const FILES = 1200;
 const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -67,7 +65,7 @@ describe.each([
   const isCached = async (n: number): Promise<boolean> => (await forebay.files.inspect(id(n))).remote.state === 'fresh';
 
   beforeAll(async () => {
-    redis = await startServers({ args });
+    redis = await startServers({ args: SOUND_REDIS });
     url = await postgres.createDatabase(`warm_${kind === 'a Cluster' ? 1 : 0}`);
     forebay = await createForebay({ database: url, redis: redis.url, warm: 'off', popularRows: 0, cache: { budgetMs: 5000 } });
     database = await openDatabase(url);

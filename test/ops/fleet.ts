@@ -5,7 +5,7 @@ import { startPostgres } from '../support/postgres.ts';
 import type { Program } from '../support/program.ts';
 import { runProgram } from '../support/program.ts';
 import type { TestRedis } from '../support/redis.ts';
-import { freePort, startRedis } from '../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../support/redis.ts';
 import type { AlertReceiver } from '../support/alert-receiver.ts';
 import { startAlertReceiver } from '../support/alert-receiver.ts';
 
@@ -14,7 +14,6 @@ const READERS = 6;
 /** Each reader's pause between two reads: some hundreds of reads a second in all, which leaves the machine room. */
 const READ_EVERY_MS = 15;
 const WRITE_EVERY_MS = 100;
-const REDIS_ARGS = ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'];
 
 export interface Instance {
   readonly url: string;
@@ -44,7 +43,7 @@ export interface Fleet extends AsyncDisposable {
 
 export async function startFleet(): Promise<Fleet> {
   const postgres = await startPostgres();
-  let redis = await startRedis({ args: REDIS_ARGS });
+  let redis = await startRedis({ args: SOUND_REDIS });
   const { port } = redis;
   const proxy = await FaultProxy.start({ target: port });
   const receiver = await startAlertReceiver();
@@ -105,7 +104,7 @@ export async function startFleet(): Promise<Fleet> {
     postgres,
     redis: () => redis,
     restartRedis: async () => {
-      redis = await startRedis({ args: REDIS_ARGS, port });
+      redis = await startRedis({ args: SOUND_REDIS, port });
     },
     instances,
     proxy,

@@ -5,6 +5,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
+/** Settings of which a Forebay has nothing to say. */
+export const SOUND_REDIS = ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'];
+
 /** A real `redis-server` of the test's own. It starts in about 15 ms: one per test file, or one per test. */
 export interface TestRedis extends AsyncDisposable {
   /** `redis://127.0.0.1:PORT` */

@@ -5,11 +5,11 @@ import { openDatabase } from '../../../src/postgres/database.ts';
 import { expectedTriggers } from '../../../src/postgres/triggers.ts';
 import { CHECKS } from '../../../src/doctor/checks.ts';
 import { startCluster } from '../../support/cluster.ts';
-import { startRedis } from '../../support/redis.ts';
+import { SOUND_REDIS, startRedis } from '../../support/redis.ts';
 import type { TestSentinels } from '../../support/sentinel.ts';
 import { startSentinels } from '../../support/sentinel.ts';
 import type { Databases } from './world.ts';
-import { allFoundIn, examine, probeRows, skippedIn, SOUND_REDIS, sql, startDatabases } from './world.ts';
+import { allFoundIn, examine, probeRows, skippedIn, sql, startDatabases } from './world.ts';
 
 let databases: Databases;
 beforeAll(async () => {

@@ -6,10 +6,10 @@ import { makeCertificates } from '../../support/certificates.ts';
 import { startCluster } from '../../support/cluster.ts';
 import { FaultProxy } from '../../support/fault-proxy.ts';
 import type { TestRedis } from '../../support/redis.ts';
-import { freePort, startRedis } from '../../support/redis.ts';
+import { freePort, SOUND_REDIS, startRedis } from '../../support/redis.ts';
 import { startSentinels } from '../../support/sentinel.ts';
 import type { Databases } from './world.ts';
-import { examine, foundIn, SOUND_REDIS, sql, startDatabases } from './world.ts';
+import { examine, foundIn, sql, startDatabases } from './world.ts';
 
 let databases: Databases;
 /** Of checks that need the database for the loop alone. */

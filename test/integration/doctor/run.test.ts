@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createForebay } from '../../../src/forebay.ts';
-import { startRedis } from '../../support/redis.ts';
+import { SOUND_REDIS, startRedis } from '../../support/redis.ts';
 import type { Databases } from './world.ts';
-import { examine, foundIn, probeRows, skippedIn, SOUND_REDIS, sql, startDatabases } from './world.ts';
+import { examine, foundIn, probeRows, skippedIn, sql, startDatabases } from './world.ts';
 
 let databases: Databases;
 beforeAll(async () => {

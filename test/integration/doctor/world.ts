@@ -16,9 +16,6 @@ import { startPostgres } from '../../support/postgres.ts';
 /** What a server that is fit for Forebay has, and test servers have not for the sake of time. */
 const SOUND = ['fsync=on', 'synchronous_commit=on', 'full_page_writes=on', 'autovacuum=on'].flatMap((setting) => ['-c', setting]);
 
-/** As docs/redis.md advises. */
-export const SOUND_REDIS = ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'];
-
 export interface Databases extends AsyncDisposable {
   readonly server: TestPostgres;
   /** A database of its own, at the newest migration. */
