@@ -4,7 +4,7 @@
  *     node bench/backup/main.ts [entries] [calm seconds]
  */
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -15,25 +15,20 @@ import { openDatabase } from '../../src/postgres/database.ts';
 import { migrate } from '../../src/postgres/migrate.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
 import { freePort, startRedis } from '../../test/support/redis.ts';
+import { id, makeFiles } from '../files.ts';
+import { memoryOf } from '../memory.ts';
 
 const [entries = 1_000_000, calmS = 20] = process.argv.slice(2).map(Number);
 const READ_EVERY_MS = 5;
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const file = path.join(tmpdir(), `forebay-bench-${process.pid}.backup`);
-const id = (n: number): string => `00000000-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
 const postgres = await startPostgres();
 const redis = await startRedis();
 const admin = new Redis(redis.url);
 const database = await openDatabase(postgres.url);
 await migrate(database);
-for (let at = 0; at < entries; at += 100_000)
-  await database.exec(`
-    insert into forebay.file_info (id, name, path, size, mime_type, owner_id, sha256, tags, updated_at)
-    select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'IMG_' || n || '.jpg', '/srv/photos/' || (n / 1000) || '/' || md5(n::text) || '/IMG_' || n || '.jpg', n::bigint * 7919 % 9000000, 'image/jpeg', 'user:' || n % 500,
-           md5(n::text) || md5('x' || n), array['photo', 'album-' || n / 200], now() - n % 1000 * interval '1 day'
-      from generate_series(${at + 1}, ${Math.min(at + 100_000, entries)}) n`);
-await database.exec('analyze forebay.file_info');
+await makeFiles(database, entries);
 const filler = await createForebay({
   database,
   redis: redis.url,
@@ -62,9 +57,6 @@ while (
 )
   await pause(100);
 
-/** `VmRSS` or, since it was reset, `VmHWM`, in MiB. */
-const memory = (pid: number, name: 'VmRSS' | 'VmHWM'): number =>
-  Number(new RegExp(`${name}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
 const resetPeak = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
 
 interface Times {
@@ -104,25 +96,21 @@ async function readUntil(done: Promise<unknown>): Promise<Times> {
 async function command(name: string, args: readonly string[]): Promise<void> {
   const pid = service.pid as number;
   resetPeak(pid);
-  const before = memory(pid, 'VmRSS');
+  const before = memoryOf(pid, 'VmRSS');
   const startedAt = performance.now();
   const child = spawn(process.execPath, [main, ...args, '--url', url], { env, stdio: ['ignore', 'inherit', 'inherit'] });
   let peak = 0;
   const samples: number[] = [];
   const sampling = setInterval(() => {
-    try {
-      peak = Math.max(peak, memory(child.pid as number, 'VmHWM'));
-      samples.push(memory(pid, 'VmRSS'));
-    } catch {
-      // It has ended.
-    }
+    peak = Math.max(peak, memoryOf(child.pid as number, 'VmHWM'));
+    samples.push(memoryOf(pid, 'VmRSS'));
   }, 100);
   const ended = new Promise((resolve) => child.once('close', resolve));
   const times = await readUntil(ended);
   clearInterval(sampling);
   const at = (share: number): string => (samples[Math.floor((samples.length - 1) * share)] ?? Number.NaN).toFixed(0);
   console.log(
-    `${name}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s; service ${before.toFixed(0)} MiB before, peak ${memory(pid, 'VmHWM').toFixed(0)} (at a tenth ${at(0.1)}, a quarter ${at(0.25)}, half ${at(0.5)}, three quarters ${at(0.75)}, the end ${at(1)}); command peak ${peak.toFixed(0)} MiB`,
+    `${name}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s; service ${before.toFixed(0)} MiB before, peak ${memoryOf(pid, 'VmHWM').toFixed(0)} (at a tenth ${at(0.1)}, a quarter ${at(0.25)}, half ${at(0.5)}, three quarters ${at(0.75)}, the end ${at(1)}); command peak ${peak.toFixed(0)} MiB`,
   );
   const metrics = await (await fetch(`${url}/metrics`)).text();
   const mib = (name: string): string => (Number(new RegExp(`^${name} (\\S+)`, 'm').exec(metrics)?.[1]) / 1024 ** 2).toFixed(0);
