@@ -6,6 +6,9 @@ import path from 'node:path';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 const main = path.join(root, 'dist', 'cli', 'main.js');
 
+/** A program that has not ended in order so long after it was told to is killed, in ms. */
+const MAX_END_MS = 10_000;
+
 /** The built program as a child process, as a user runs it. */
 export interface Program extends AsyncDisposable {
   readonly pid: number;
@@ -112,8 +115,13 @@ export function runProgram(args: readonly string[], options: ProgramOptions = {}
     },
     exited,
     [Symbol.asyncDispose]: async () => {
-      if (!ended) process.kill(-pid, 'SIGKILL');
+      if (ended) return;
+      // In order, so that it ends its private Redis too, which is in a process group of its own.
+      child.kill('SIGCONT');
+      child.kill('SIGTERM');
+      const late = setTimeout(() => process.kill(-pid, 'SIGKILL'), MAX_END_MS);
       await exited;
+      clearTimeout(late);
     },
   };
 }
