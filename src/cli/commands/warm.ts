@@ -192,6 +192,10 @@ class Sum {
   #parts = 0;
   /** Of the answer that is under way. */
   #part: Progress | null = null;
+  /** When the first part began, monotonic ms. */
+  #startedAt: number | null = null;
+  /** Time of calls of the database, times 1,000. */
+  #callMs = 0;
   gain: Gain | null = null;
 
   constructor(progress: WorkProgress) {
@@ -216,11 +220,15 @@ class Sum {
 
   add(part: Gain): Gain {
     const { gain } = this;
-    this.#parts += 1;
+    const now = performance.now();
     this.#part = null;
-    const tookMs = (gain?.tookMs ?? 0) + part.tookMs;
-    const busy = (one: Gain | null): number => (one === null ? 0 : one.load * one.tookMs);
-    this.gain = gain === null ? part : { ...part, ...added(gain, part), tookMs, load: (busy(gain) + busy(part)) / tookMs };
+    this.#startedAt ??= now - part.tookMs;
+    this.#callMs += part.load * part.tookMs;
+    this.#parts += 1;
+    if (gain === null) return (this.gain = part);
+    // The pauses between parts too.
+    const tookMs = Math.round(now - this.#startedAt);
+    this.gain = { ...part, ...added(gain, part), tookMs, load: this.#callMs / tookMs };
     return this.gain;
   }
 }
