@@ -8,7 +8,7 @@ import type { TestPostgres } from '../../support/postgres.ts';
 import { startPostgres } from '../../support/postgres.ts';
 import { promtool } from '../../support/promtool.ts';
 import type { TestRedis } from '../../support/redis.ts';
-import { startRedis } from '../../support/redis.ts';
+import { SOUND_REDIS, startRedis } from '../../support/redis.ts';
 
 const SOON = { timeout: 20_000, interval: 50 };
 /** What a scrape may take while the database does not answer, with room for a busy machine. */
@@ -21,12 +21,11 @@ let service: Service;
 
 /** Everything switched on that has metrics of its own. */
 beforeAll(async () => {
-  [postgres, redis] = await Promise.all([
-    startPostgres(),
-    startRedis({ args: ['--maxmemory', '64mb', '--maxmemory-policy', 'allkeys-lru'] }),
-  ]);
+  [postgres, redis] = await Promise.all([startPostgres(), startRedis({ args: SOUND_REDIS })]);
   const alerts = { webhook: { url: 'http://127.0.0.1:9/', secret: 'a-secret-of-sixteen-bytes' } };
-  forebay = await createForebay({ database: postgres.url, redis: redis.url, auditPerSecond: 1, alerts });
+  // What is counted is what this is about, so a busy machine may take its time.
+  forebay = await createForebay({ database: postgres.url, redis: redis.url, auditPerSecond: 1, alerts, cache: { budgetMs: 5000 } });
+  await vi.waitFor(async () => expect((await forebay.readiness()).reasons).toEqual([]), SOON);
   service = await startService({ forebay, config: { port: 0 } });
   const { record } = await forebay.files.create({ path: '/a', size: 1, mimeType: 'text/plain', ownerId: 'a' });
   for (let i = 0; i < 2; i += 1) await (await fetch(`${service.url}/v1/files/${record.id}`)).text();
