@@ -40,6 +40,8 @@ export class Witness {
         await pause(LOOK_EVERY_MS);
       }
     })();
+    // Whoever stops it hears of it.
+    this.#running.catch(() => {});
   }
 
   /** The state of every key now. */

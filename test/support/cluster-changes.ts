@@ -42,7 +42,12 @@ export class SlotMove {
 
   /** Opens the slot on both sides. `to`: a port. */
   static async begin(cluster: TestCluster, slot: number, to?: number): Promise<SlotMove> {
-    const from = await ownerOf(cluster, slot);
+    // Right after another move a node may still believe that the slot is elsewhere.
+    const from = await vi.waitFor(async () => {
+      const owner = await ownerOf(cluster, slot);
+      if ((await ownerOf(cluster, slot, owner)) !== owner) throw new Error(`nodes do not agree who has slot ${slot}`);
+      return owner;
+    }, PATIENCE);
     const move = new SlotMove(cluster, slot, from, to ?? cluster.primaries.find((port) => port !== from) ?? 0);
     await cluster.ask(move.to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', await move.#id(from));
     await cluster.ask(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', await move.#id(move.to));

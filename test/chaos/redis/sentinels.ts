@@ -60,13 +60,14 @@ export class SentinelControl implements RedisControl {
 
   async addReplica(): Promise<void> {
     await this.startEmpty();
-    const primary = await this.#sentinels.primary();
     for (const port of this.#sentinels.servers.keys())
-      if (port !== primary)
-        await until(`the replica ${port} is in step`, async () => {
-          const info = await asked(port, (client) => client.info('replication'));
-          return info.includes('master_link_status:up') && info.includes(`master_port:${primary}`);
-        });
+      await until(`the replica ${port} is in step`, async () => {
+        // The Sentinels may choose another one meanwhile: on a machine that stood still for a second, say.
+        const primary = await this.#sentinels.primary();
+        if (port === primary) return true;
+        const info = await asked(port, (client) => client.info('replication'));
+        return info.includes('master_link_status:up') && info.includes(`master_port:${primary}`);
+      });
   }
 
   /** The replicas stand still, and what they were sent meanwhile is not waiting for them when they go on. */
