@@ -6,8 +6,16 @@ export default defineConfig({
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 60_000 } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 } },
-      // Starts the built program as a user does; `npm test` builds it first.
-      { test: { name: 'e2e', include: ['test/e2e/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 } },
+      // Starts the built program as a user does; `npm test` builds it first. After those before, since each of these keeps a whole machine busy.
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
       // Those that time what a user would wait for. From here on one after the other and after all else.
       {
         test: {
@@ -16,7 +24,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       // Servers that are taken away under a steady load, in real time, with figures in the output.
@@ -27,7 +35,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
       // A short run of the checker: faults on real processes, in real time, and so after all else. `npm run chaos` is the long one.
@@ -38,7 +46,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       // A Prometheus that watches three instances while one thing after the other breaks; in real time.
@@ -49,7 +57,7 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
       // The dashboard page in a real browser, in front of real servers that are taken away; one after the other, since they time what a person would see.
@@ -60,7 +68,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 5 },
+          sequence: { groupOrder: 6 },
         },
       },
     ],
