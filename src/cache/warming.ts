@@ -26,7 +26,7 @@ export const WARMING = Object.freeze({
   doneMs: 600_000,
   /** Longest wait for the remote tier to say who may warm, in ms. */
   askMs: 1_000,
-  /** One that nobody asked for and that got no answer is tried again after these times, in ms, more or less: the remote tier may have been slow once, or not verified yet. The last one is longer than a permission that was given and could not be given back. One that was away and comes back empty says so itself. */
+  /** One that nobody asked for and that got no answer is tried again after these pauses, in ms, more or less: the remote tier may have been slow once, or not verified yet. The last one is longer than a permission that was given and could not be given back. */
   againMs: [1_000, 60_000],
 });
 
@@ -117,6 +117,8 @@ export class Warmer {
   #running: Promise<WarmReport> | null = null;
   /** Until it looks whether somebody else has warmed: told of the same loss twice, it looks once. */
   #waits = false;
+  /** One that got no answer is to be tried again. */
+  #triesAgain = false;
   /** The remote tier began anew: what was done so far is gone. */
   #again = false;
   /** Until then one that is held may be our own, which we have not heard of and could not give back. */
@@ -143,30 +145,46 @@ export class Warmer {
   }
 
   /** Warms unless another instance does or has, `delayMs` from now, more or less. Resolves with the first try. */
-  async runOnce(delayMs = 0, againMs: readonly number[] = WARMING.againMs): Promise<WarmReport | null> {
+  async runOnce(delayMs = 0): Promise<WarmReport | null> {
     if (delayMs > 0 && this.#waits) return null;
     if (this.#running !== null) {
       this.#again = true;
       return this.#running;
     }
     try {
-      if (delayMs > 0) await this.#wait(delayMs);
+      if (delayMs > 0) {
+        this.#waits = true;
+        await this.#wait(delayMs).finally(() => {
+          this.#waits = false;
+        });
+      }
       const report = await this.run({}, false);
-      const [nextMs, ...laterMs] = againMs;
-      if (report.outcome === 'no_remote' && nextMs !== undefined) void this.runOnce(nextMs, laterMs);
+      if (report.outcome === 'no_remote') void this.#tryAgain();
       return report;
     } catch {
       return null;
     }
   }
 
-  async #wait(delayMs: number): Promise<void> {
-    this.#waits = true;
+  /** After one that got no answer; one call at a time. A remote tier that is away is not asked: it says so itself when it comes back empty. Never rejects. */
+  async #tryAgain(): Promise<void> {
+    if (this.#triesAgain) return;
+    this.#triesAgain = true;
     try {
-      await pause(this.#o.clock, delayMs * (0.5 + this.#o.random()), this.#closing.signal);
+      for (const pauseMs of WARMING.againMs) {
+        await this.#wait(pauseMs);
+        // One that runs is joined, and does not begin anew for it.
+        if (this.#o.remote.state() !== 'down' && (await this.run({}, false)).outcome !== 'no_remote') return;
+      }
+    } catch {
+      // It was closed.
     } finally {
-      this.#waits = false;
+      this.#triesAgain = false;
     }
+  }
+
+  async #wait(delayMs: number): Promise<void> {
+    await pause(this.#o.clock, delayMs * (0.5 + this.#o.random()), this.#closing.signal);
   }
 
   /** The remote tier has begun anew. `mine`: this process found it so, and warms; another one looks whether somebody has, once that somebody's permission would have ended. */

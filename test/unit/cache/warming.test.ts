@@ -260,14 +260,55 @@ describe('without Redis', () => {
     expect(one.counts.runs).toMatchObject({ no_remote: 2, elsewhere: 0, done: 1 });
   });
 
-  test('one that never gets an answer is given up, and so is one that is closed', async () => {
+  test('one that never gets an answer is given up', async () => {
     const { clock, world, openOne } = open();
-    world.remote = 'away';
-    const [one, two] = [openOne('one'), openOne('two')];
-    await Promise.all([one.runOnce(), two.runOnce()]);
-    await two.close();
+    const one = openOne('one');
+    world.remote = 'mute';
+    await one.runOnce();
     await clock.pass(600_000);
-    expect(one.counts.runs).toMatchObject({ no_remote: 1 + WARMING.againMs.length });
-    expect(two.counts.runs).toMatchObject({ no_remote: 1 });
+    expect(one.counts.runs).toMatchObject({ no_remote: 1 + WARMING.againMs.length, done: 0 });
+  });
+
+  test('one that is closed is not tried again', async () => {
+    const { clock, world, openOne } = open();
+    const one = openOne('one');
+    world.remote = 'slow';
+    await one.runOnce();
+    await one.close();
+    world.remote = 'up';
+    await clock.pass(600_000);
+    expect(one.counts.runs).toMatchObject({ no_remote: 1, done: 0, stopped: 0 });
+  });
+
+  test('one that is away is not asked again while it is, and no failure is counted of it', async () => {
+    const { clock, world, openOne } = open();
+    const one = openOne('one');
+    world.remote = 'away';
+    await one.runOnce();
+    await clock.pass(2 * (WARMING.againMs[0] ?? 0));
+    expect(one.counts.runs).toMatchObject({ no_remote: 1 });
+    world.remote = 'up';
+    await clock.pass(2 * (WARMING.againMs[1] ?? 0));
+    expect(one.counts.runs).toMatchObject({ no_remote: 1, done: 1 });
+  });
+
+  test('one that is tried again joins what somebody has asked for, and does not make it begin anew', async () => {
+    const { clock, world, openOne, answer, batches } = open();
+    const one = openOne('one');
+    world.remote = 'slow';
+    await one.runOnce();
+    world.remote = 'up';
+    const held = Promise.withResolvers<void>();
+    answer.of = async (size) => {
+      await held.promise;
+      return { present: size, loaded: size };
+    };
+    const asked = one.run();
+    await clock.pass(2 * (WARMING.againMs[0] ?? 0));
+    held.resolve();
+    expect(await asked).toMatchObject({ outcome: 'done', loaded: 1200 });
+    await clock.pass(2 * (WARMING.againMs[1] ?? 0));
+    expect(batches.reduce((sum, { size }) => sum + size, 0)).toBe(1200);
+    expect(one.counts.runs).toMatchObject({ no_remote: 1, done: 1, elsewhere: 0 });
   });
 });
